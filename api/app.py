@@ -1,0 +1,93 @@
+"""The API, put together: `uvicorn --factory api.app:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from api import problems
+from api.guard import Guard
+from api.intake import Intake
+from api.routes import jobs, page, predict, probes
+from api.services import ServiceSet
+from api.waiting import Waiting
+from shared.broker import Bell, connect_redis, make_celery
+from shared.database import Database
+from shared.errors import OperatorError
+from shared.images import LocalImages
+from shared.keys import KeyRing
+from shared.line import Line
+from shared.logs import configure_logging
+from shared.metrics import ServiceCollector
+from shared.models import served_model_name
+from shared.presence import Presence
+from shared.settings import Settings, load_settings
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The ASGI application; opens nothing before its lifespan begins.
+
+    Raises:
+        OperatorError: the settings cannot be served as they are.
+    """
+    settings = settings or load_settings()
+    configure_logging(settings.log_level)
+    keys = KeyRing(settings.api_key.get_secret_value())
+    if not keys and settings.host not in _LOOPBACK:
+        raise OperatorError(f"HOST is {settings.host}, which others can reach: set API_KEY, or listen on 127.0.0.1.")
+    services = _put_together(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services.images.prepare()
+        services.intake.start()
+        services.waiting.start()
+        yield
+        await services.waiting.stop()
+        services.intake.stop()
+        services.database.close()
+
+    app = FastAPI(
+        title="Turno",
+        description="Send an image, get a ticket, come back with the ticket for the answer.",
+        version="0.1.0",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.services = services
+    problems.install(app)
+    for module in (jobs, predict, probes, page):
+        app.include_router(module.router)
+    page.mount_static(app)
+    seconds = Histogram(
+        "turno_http_request_seconds",
+        "Time to answer, waits included.",
+        ["method", "route", "status"],
+        registry=services.registry,
+        buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
+    )
+    app.add_middleware(Guard, settings=settings, keys=keys, seconds=seconds)
+    return app
+
+
+def _put_together(settings: Settings) -> ServiceSet:
+    redis = connect_redis(settings.redis_url)
+    database, line, presence = Database(settings.sql_url), Line(redis), Presence(redis)
+    model = served_model_name(settings)
+    registry = CollectorRegistry()
+    registry.register(ServiceCollector(redis, line, presence, model))
+    return ServiceSet(
+        settings=settings,
+        database=database,
+        images=LocalImages(settings.images_dir),
+        line=line,
+        presence=presence,
+        intake=Intake(database, line, Bell(make_celery(settings), redis)),
+        waiting=Waiting(database, settings.redis_url),
+        registry=registry,
+        accepted=Counter("turno_jobs_accepted", "Jobs accepted by this process.", ["model"], registry=registry),
+        model=model,
+    )

@@ -1,0 +1,144 @@
+"""How an accepted upload becomes a job: one thread commits rows in groups, another puts them into the line.
+
+A submission waits for its commit, never for Redis.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared import jobstore
+from shared.broker import Bell
+from shared.database import Database
+from shared.errors import StoreUnavailable
+from shared.jobs import NewJob
+from shared.line import Line
+from shared.logs import get_logger
+
+log = get_logger(__name__)
+
+_GROUP = 256
+_WAITING = 2000
+_QUIET_SECONDS = 1.0  # after a Redis fault: the courier puts jobs into the line meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    job: NewJob
+    done: "asyncio.Future[None]"
+    loop: asyncio.AbstractEventLoop
+
+
+class Intake:
+    """The committer and the usher of one API process."""
+
+    def __init__(self, database: Database, line: Line, bell: Bell) -> None:
+        self._database = database
+        self._line = line
+        self._bell = bell
+        self._submissions: queue.Queue[_Submission | None] = queue.Queue(_WAITING)
+        self._committed: queue.SimpleQueue[list[NewJob] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._commit_for_ever, name="committer", daemon=True),
+            threading.Thread(target=self._usher_for_ever, name="usher", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begins to take submissions."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Commits and ushers what is waiting, then ends."""
+        self._submissions.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    async def submit(self, job: NewJob) -> None:
+        """Returns when the job's row is durable.
+
+        Raises:
+            StoreUnavailable: it could not be written; the job does not exist.
+        """
+        loop = asyncio.get_running_loop()
+        submission = _Submission(job, loop.create_future(), loop)
+        try:
+            self._submissions.put_nowait(submission)
+        except queue.Full as error:
+            raise StoreUnavailable from error
+        # shielded: a caller that goes away does not undo what is being committed
+        await asyncio.shield(submission.done)
+
+    def hurry(self, jobs: list[NewJob]) -> None:
+        """Puts rows that are queued already into the line, without waiting for the courier."""
+        self._committed.put(jobs)
+
+    def _commit_for_ever(self) -> None:
+        while True:
+            group, last = self._next_group()
+            if group:
+                self._commit(group)
+            if last:
+                self._committed.put(None)
+                return
+
+    def _next_group(self) -> tuple[list[_Submission], bool]:
+        group: list[_Submission] = []
+        item = self._submissions.get()
+        with contextlib.suppress(queue.Empty):
+            while item is not None:
+                group.append(item)
+                if len(group) == _GROUP:
+                    return group, False
+                item = self._submissions.get_nowait()
+            return group, True
+        return group, False
+
+    def _commit(self, group: list[_Submission]) -> None:
+        try:
+            self._write([submission.job for submission in group])
+        except SQLAlchemyError as error:
+            if len(group) > 1:  # one bad row must not take the others with it
+                for submission in group:
+                    self._commit([submission])
+                return
+            log.error("a job could not be written", job=group[0].job.id, exc_info=error)
+            _settle(group[0], StoreUnavailable())
+            return
+        for submission in group:
+            _settle(submission, None)
+        self._committed.put([submission.job for submission in group])
+
+    def _write(self, jobs: list[NewJob]) -> None:
+        self._database.write(lambda connection: jobstore.add(connection, jobs), durable=True)
+
+    def _usher_for_ever(self) -> None:
+        quiet_until = 0.0
+        while (jobs := self._committed.get()) is not None:
+            if time.monotonic() < quiet_until:
+                continue
+            try:
+                self._line.join(jobs)
+                for model in {job.model for job in jobs}:
+                    self._bell.ring(model)
+            except Exception as error:  # RedisError, or kombu's own wrapping of it
+                quiet_until = time.monotonic() + _QUIET_SECONDS
+                log.warning("the line does not answer; the courier will put jobs into it", error=str(error))
+
+
+def _settle(submission: _Submission, error: Exception | None) -> None:
+    def settle() -> None:
+        if submission.done.cancelled():
+            return
+        if error is None:
+            submission.done.set_result(None)
+        else:
+            submission.done.set_exception(error)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        submission.loop.call_soon_threadsafe(settle)

@@ -1,0 +1,105 @@
+"""Which HTTP status each error becomes, and the only writer of RFC 9457 `application/problem+json`."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared import errors
+from shared.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+
+STATUS: dict[type[errors.TurnoError], int] = {
+    errors.TurnoError: 500,
+    errors.RequestError: 400,
+    errors.MalformedRequest: 400,
+    errors.Unauthorized: 401,
+    errors.HostRefused: 403,
+    errors.UnknownRoute: 404,
+    errors.UnknownModel: 404,
+    errors.UnknownJob: 404,
+    errors.MethodRefused: 405,
+    errors.MoveRefused: 409,
+    errors.JobErased: 410,
+    errors.UploadTooLarge: 413,
+    errors.ImageTypeRefused: 415,
+    errors.ImageUndecodable: 422,
+    errors.ImageTooManyPixels: 422,
+    errors.CapacityError: 503,
+    errors.NotReady: 503,
+    errors.StorageFull: 503,
+    errors.StoreUnavailable: 503,
+    errors.PredictTimeout: 503,
+    errors.JobError: 500,
+    errors.WorkerLost: 500,
+    errors.ImageMissing: 500,
+    errors.ModelFault: 500,
+}
+_BY_CODE = {error.code: error for error in STATUS}
+
+
+def problem(error: errors.TurnoError, headers: dict[str, str] | None = None, **extensions: Any) -> JSONResponse:
+    """The problem document for an error; `extensions` are further members of it."""
+    status = STATUS[type(error)]
+    headers = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="turno"'
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", str(RETRY_SECONDS))
+    document = {
+        "type": f"urn:turno:problem:{error.code}",
+        "title": error.title(),
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        **extensions,
+    }
+    return JSONResponse(document, status, headers, MEDIA_TYPE)
+
+
+def error_of(code: str, detail: str | None) -> errors.TurnoError:
+    """The error that a job recorded under `code`."""
+    return _BY_CODE.get(code, errors.JobError)(detail)
+
+
+def title_of(code: str) -> str:
+    """The fixed sentence for a recorded code."""
+    return _BY_CODE.get(code, errors.JobError).title()
+
+
+def install(app: FastAPI) -> None:
+    """Renders every exception that leaves a route."""
+
+    def on(kind: type[Exception]) -> Callable[[_Handler], _Handler]:
+        return app.exception_handler(kind)
+
+    @on(errors.TurnoError)
+    async def known(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, errors.TurnoError)
+        if isinstance(error, errors.CapacityError):
+            log.warning("refused for now", code=error.code, exc_info=error.__cause__)
+        return problem(error, request_id=request.state.request_id)
+
+    @on(RequestValidationError)
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        places = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return problem(errors.MalformedRequest(places), request_id=request.state.request_id)
+
+    @on(HTTPException)
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        kinds = {404: errors.UnknownRoute, 405: errors.MethodRefused}
+        kind = kinds.get(error.status_code, errors.MalformedRequest)
+        return problem(kind(), dict(error.headers or {}), request_id=request.state.request_id)
+
+
+_Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]

@@ -1,0 +1,74 @@
+"""Is it alive, is it ready, what does it measure, what does it serve?"""
+
+from collections.abc import Callable
+from typing import Any
+
+from anyio.to_thread import run_sync as in_thread
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.services import Services, ServiceSet
+from shared.errors import StorageFull
+from shared.logs import get_logger
+
+router = APIRouter(tags=["operation"])
+log = get_logger(__name__)
+
+
+@router.get("/livez")
+async def livez() -> dict[str, bool]:
+    """200 while this process serves requests at all."""
+    return {"alive": True}
+
+
+@router.get("/health")
+@router.get("/readyz")
+async def readyz(response: Response, services: Services) -> dict[str, Any]:
+    """200 once a worker has the model warm, and line, database and image store answer; else 503."""
+    checks = await in_thread(_checks, services)
+    ready = all(state == "ok" for state in checks.values())
+    response.status_code = 200 if ready else 503
+    return {"ready": ready, "model": services.model, "checks": checks}
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(services: Services) -> Response:
+    """Prometheus text."""
+    return Response(await in_thread(generate_latest, services.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/models")
+async def models(services: Services) -> dict[str, Any]:
+    """The card of each served model, as its warm workers tell it."""
+    try:
+        notes = await in_thread(services.presence.warm, services.model)
+    except RedisError:
+        notes = []
+    if not notes:
+        return {"models": [{"name": services.model, "ready": False}]}
+    note = notes[0]
+    serving = {"engine": note.receipt["engine"], "precision": note.receipt["precision"], "workers": len(notes)}
+    return {"models": [{**note.card, "name": services.model, "ready": True, **serving}]}
+
+
+def _checks(services: ServiceSet) -> dict[str, str]:
+    def state(check: Callable[[], object], trouble: str) -> str:
+        try:
+            check()
+        except (RedisError, SQLAlchemyError, StorageFull, OSError) as error:
+            log.warning("not ready", trouble=trouble, error=str(error).splitlines()[0])
+            return trouble
+        return "ok"
+
+    def some_worker() -> None:
+        if not services.presence.warm(services.model):
+            raise RedisError("no worker is warm")
+
+    return {
+        "line": state(lambda: services.line.depth(services.model), "Redis does not answer"),
+        "database": state(services.database.ping, "the database does not answer"),
+        "images": state(services.images.ping, "the image store is full or cannot be written"),
+        "worker": state(some_worker, "no worker has its model warm yet"),
+    }

@@ -1,0 +1,62 @@
+"""An upload on its way from the socket into the image store, never whole in memory."""
+
+from dataclasses import dataclass
+
+from anyio.to_thread import run_sync as in_thread
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from api.forms import Body, read_body
+from shared.errors import MalformedRequest, UploadTooLarge
+from shared.imagefile import require_image
+from shared.images import Incoming, LocalImages
+from shared.settings import Settings
+
+_SPILL_BYTES = 262_144  # up to here an image waits in memory and costs a single hop to a thread
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What came with an image that is now in the store."""
+
+    filename: str | None
+    fields: dict[str, str]
+
+
+async def receive_upload(request: Request, images: LocalImages, settings: Settings, job_id: str) -> Upload:
+    """Streams the request's image into the store, where it is durable when this returns.
+
+    Raises:
+        MalformedRequest: broken multipart, no `file` in it, or the upload broke off.
+        UploadTooLarge: raised while reading, as soon as the limit is passed.
+        ImageTypeRefused, ImageUndecodable, ImageTooManyPixels: nothing is kept.
+        StorageFull: the disk has no room.
+    """
+    body = read_body(request.headers.get("content-type", ""), request.headers.get("content-disposition"))
+    incoming = images.receive(job_id)
+    try:
+        await _stream(request, body, incoming, settings.upload_max_bytes)
+
+        def keep() -> None:
+            incoming.append(body.image)
+            incoming.keep(lambda path: require_image(path, settings.image_max_pixels))
+
+        await in_thread(keep)
+        return Upload(body.filename, body.fields)
+    except ClientDisconnect as error:
+        raise MalformedRequest("The upload broke off.") from error
+    finally:
+        await in_thread(incoming.close)
+
+
+async def _stream(request: Request, body: Body, incoming: Incoming, most_bytes: int) -> None:
+    spilled = 0
+    async for chunk in request.stream():
+        body.feed(chunk)
+        if spilled + len(body.image) > most_bytes:
+            raise UploadTooLarge(f"The image has more than {most_bytes:,} bytes.")
+        if len(body.image) >= _SPILL_BYTES:
+            spilled += len(body.image)
+            await in_thread(incoming.append, bytes(body.image))
+            body.image.clear()
+    body.finish()

@@ -1,0 +1,151 @@
+"""The model card: the contract between a trained model and everyone who feeds or reads it.
+
+Standard library only, so that the API can read a card without any model runtime.
+The file format is documented in docs/model-card.md.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COLOR_ORDERS = ("RGB", "BGR")
+INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's filters
+ACTIVATIONS = ("softmax", "sigmoid")
+# none: 0–255 as decoded · 1/255: 0–1 · -1..1: x/127.5-1 (Keras mode "tf") · imagenet: mean and deviation
+# of ImageNet after 1/255 (mode "torch") · caffe: ImageNet channel means subtracted from 0–255 (mode "caffe")
+SCALES = ("none", "1/255", "-1..1", "imagenet", "caffe")
+EXIF_RULES = ("apply", "ignore")
+
+
+class CardError(ValueError):
+    """A card that cannot be trusted; the message names the file and the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class, at the place the model puts it."""
+
+    id: str
+    recognised: bool = True  # False: this class means "not what the model is for"
+    name: dict[str, str] = field(default_factory=dict)  # by language
+    advice: dict[str, str] = field(default_factory=dict)  # by language
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What must be known to feed a model and to read its answer; sizes in pixels."""
+
+    name: str
+    version: str
+    file: str
+    width_px: int
+    height_px: int
+    labels: tuple[Label, ...]
+    sha256: str = ""  # of the file; empty binds the card to whatever lies under that name
+    channels: int = 3
+    color_order: str = "RGB"
+    scale: str = "1/255"
+    interpolation: str = "bilinear"
+    exif: str = "apply"
+    activation: str = "softmax"
+    temperature: float = 1.0  # probability = softmax(log(p) / temperature)
+    diagnosed_at: float = 0.5  # calibrated probability from which the verdict is "diagnosed"
+    tolerance: float = 0.01  # largest move of any probability that reduced precision may cause
+    description: str = ""
+    licence: str = ""
+    assumed: tuple[str, ...] = ()  # what nobody declared and was taken as the default
+
+    @property
+    def label_ids(self) -> list[str]:
+        """The labels in output order."""
+        return [label.id for label in self.labels]
+
+
+_TOP = {"name", "version", "file", "sha256", "description", "licence"}
+_INPUT = {"width_px", "height_px", "channels", "color_order", "scale", "interpolation", "exif"}
+_OUTPUT = {"activation", "temperature", "diagnosed_at", "tolerance"}
+_CHOICES = {
+    "color_order": COLOR_ORDERS,
+    "scale": SCALES,
+    "interpolation": INTERPOLATIONS,
+    "exif": EXIF_RULES,
+    "activation": ACTIVATIONS,
+    "channels": (1, 3),
+}
+_REQUIRED = ("name", "version", "file", "width_px", "height_px", "scale")
+
+
+def load_card(path: Path) -> Card:
+    """The card in a TOML file.
+
+    Raises:
+        CardError: missing, unreadable, or an entry is missing, unknown or out of range.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CardError(f"{path}: there is no card here") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{path}: {error}") from error
+    try:
+        return parse_card(document)
+    except CardError as error:
+        raise CardError(f"{path}: {error}") from error
+
+
+def parse_card(document: dict[str, Any]) -> Card:
+    """The card in a parsed TOML document, every entry checked."""
+    entries = {key: value for key, value in document.items() if key not in ("input", "output", "labels")}
+    _known(entries, _TOP, "")
+    for table, allowed in (("input", _INPUT), ("output", _OUTPUT)):
+        _known(document.get(table, {}), allowed, f"{table}.")
+        entries |= document.get(table, {})
+    for key in _REQUIRED:
+        if key not in entries:
+            raise CardError(f"{key} is missing")
+    labels = tuple(_label(entry) for entry in document.get("labels", []))
+    return check_card(Card(**entries, labels=labels))
+
+
+def card_from_dict(entries: dict[str, Any]) -> Card:
+    """The card that `dataclasses.asdict` made this of, by way of JSON."""
+    labels = tuple(Label(**label) for label in entries["labels"])
+    return Card(**{**entries, "labels": labels, "assumed": tuple(entries["assumed"])})
+
+
+def check_card(card: Card) -> Card:
+    """The same card, once every value is known to be possible.
+
+    Raises:
+        CardError: names the first entry that is not.
+    """
+    for key, choices in _CHOICES.items():
+        if getattr(card, key) not in choices:
+            raise CardError(f"{key} is {getattr(card, key)!r}; it must be one of {', '.join(map(str, choices))}")
+    for key in ("width_px", "height_px"):
+        value = getattr(card, key)
+        if type(value) is not int or not 1 <= value <= 8192:
+            raise CardError(f"{key} is {value!r}; it must be a whole number of pixels from 1 to 8192")
+    for key, low, high in (("temperature", 0.01, 100.0), ("diagnosed_at", 0.0, 1.0), ("tolerance", 0.0, 1.0)):
+        value = getattr(card, key)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise CardError(f"{key} is {value!r}; it must be a number from {low} to {high}")
+    if len(card.labels) < 2:
+        raise CardError("at least two labels are needed, in the order of the model's outputs")
+    if len(set(card.label_ids)) != len(card.labels):
+        raise CardError("two labels have the same id")
+    return card
+
+
+def _known(entries: dict[str, Any], allowed: set[str], prefix: str) -> None:
+    for key in entries:
+        if key not in allowed:
+            raise CardError(f"{prefix}{key} is not an entry of a card; known are {', '.join(sorted(allowed))}")
+
+
+def _label(entry: dict[str, Any]) -> Label:
+    _known(entry, {"id", "recognised", "name", "advice"}, "labels.")
+    if not isinstance(entry.get("id"), str) or not entry["id"]:
+        raise CardError("a label has no id")
+    return Label(**entry)

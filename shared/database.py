@@ -1,0 +1,105 @@
+"""One SQL database, reached through two verbs: `read` and `write`, each a whole transaction."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+T = TypeVar("T")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_SQLITE_WAIT_SECONDS = 10
+_TRANSIENT_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock
+
+
+class Database:
+    """The jobs' receipts; safe to share between threads, never between processes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+        if self._sqlite:
+            # isolation_level None: the driver begins nothing by itself, `_begin_immediate` does
+            options["connect_args"] = {"timeout": _SQLITE_WAIT_SECONDS, "isolation_level": None}
+            options["pool_pre_ping"] = False
+        else:
+            options["connect_args"] = {"connect_timeout": 5}
+        self.engine = sa.create_engine(url, **options)
+        if self._sqlite:
+            sa.event.listen(self.engine, "connect", _tune_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_immediate)
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` returns, from one consistent view."""
+        with self.engine.connect() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:
+        """What `work` returns, once its changes are committed; `work` may run more than once.
+
+        Args:
+            durable: the commit survives a power cut. Moves that may be repeated need not be.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception(_transient),
+            stop=stop_after_attempt(5),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return self._write_once(work, durable)
+        raise AssertionError("unreachable: tenacity re-raises")
+
+    def _write_once(self, work: Callable[[sa.Connection], T], durable: bool) -> T:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(turno_write=True)
+            if self._sqlite:
+                level = "FULL" if durable else "NORMAL"
+                connection.connection.driver_connection.execute(f"PRAGMA synchronous={level}")  # type: ignore[union-attr]
+            with connection.begin():
+                if not self._sqlite and not durable:
+                    connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
+                return work(connection)
+
+    def ping(self) -> None:
+        """Raises unless the database answers and has its tables."""
+        self.read(lambda connection: connection.execute(sa.text("SELECT 1 FROM jobs LIMIT 1")).all())
+
+    def close(self) -> None:
+        """Gives every connection back."""
+        self.engine.dispose()
+
+
+def migrate(url: str) -> None:
+    """Brings the database at `url` to the present shape; does nothing when it is there already."""
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
+
+
+def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # a writer that first reads and then upgrades its lock can fail at once; one that begins as a writer waits
+    immediate = connection.get_execution_options().get("turno_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _transient(error: BaseException) -> bool:
+    if not isinstance(error, OperationalError):
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return "locked" in str(error.orig) or "busy" in str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in _TRANSIENT_SQLSTATES

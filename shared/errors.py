@@ -1,0 +1,188 @@
+"""What can go wrong, by name; `api.problems` alone decides which HTTP status each becomes.
+
+TurnoError
+├── RequestError               the caller's: final, the sentence says what to change
+│   ├── MalformedRequest       no file, unknown field, broken multipart
+│   ├── Unauthorized           no key or a wrong one
+│   ├── HostRefused            open mode reached by another name than localhost, or through a proxy
+│   ├── UnknownModel, UnknownJob
+│   ├── JobErased              was here, is gone
+│   ├── MoveRefused            the job's present state does not allow it
+│   ├── UploadTooLarge         too many bytes
+│   ├── ImageTypeRefused       neither PNG nor JPEG
+│   ├── ImageUndecodable       truncated or damaged
+│   └── ImageTooManyPixels
+├── CapacityError              nobody's: come back later
+│   ├── NotReady, StorageFull, StoreUnavailable
+│   └── PredictTimeout         /predict waited its time; the job goes on
+└── JobError                   recorded with a job that ended as failed
+    ├── WorkerLost
+    ├── ImageMissing           the store no longer has the image
+    └── ModelFault             the model gave no usable output
+OperatorError                  a start refused: one sentence for the person at the terminal
+"""
+
+
+class TurnoError(Exception):
+    """Something that has a name: the docstring of each subclass is its title for people."""
+
+    code = "internal-error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.title()
+        super().__init__(self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        """The fixed sentence for this kind of error."""
+        return (cls.__doc__ or cls.__name__).split("\n")[0].strip()
+
+
+class RequestError(TurnoError):
+    """The request cannot be served as it is."""
+
+    code = "bad-request"
+
+
+class MalformedRequest(RequestError):
+    """The request is not in the form this route takes."""
+
+    code = "malformed-request"
+
+
+class Unauthorized(RequestError):
+    """A valid API key is needed: send it as X-API-Key or as Authorization: Bearer."""
+
+    code = "unauthorized"
+
+
+class HostRefused(RequestError):
+    """Without a key this service answers only on its own machine, by the name localhost."""
+
+    code = "host-refused"
+
+
+class UnknownRoute(RequestError):
+    """Nothing is served at this address."""
+
+    code = "unknown-route"
+
+
+class MethodRefused(RequestError):
+    """This address does not take this method."""
+
+    code = "method-refused"
+
+
+class UnknownModel(RequestError):
+    """No model of this name is served here."""
+
+    code = "unknown-model"
+
+
+class UnknownJob(RequestError):
+    """No job has this id."""
+
+    code = "unknown-job"
+
+
+class JobErased(RequestError):
+    """This job's image and result have been erased."""
+
+    code = "job-erased"
+
+
+class MoveRefused(RequestError):
+    """The job's present state does not allow this."""
+
+    code = "move-refused"
+
+
+class UploadTooLarge(RequestError):
+    """The upload has more bytes than this service takes."""
+
+    code = "upload-too-large"
+
+
+class ImageTypeRefused(RequestError):
+    """Only PNG and JPEG images are taken."""
+
+    code = "image-type-refused"
+
+
+class ImageUndecodable(RequestError):
+    """The image is damaged or incomplete; upload it again from the original."""
+
+    code = "image-undecodable"
+
+
+class ImageTooManyPixels(RequestError):
+    """The image has more pixels than this service decodes."""
+
+    code = "image-too-many-pixels"
+
+
+class CapacityError(TurnoError):
+    """The service cannot do this now; try again later."""
+
+    code = "temporarily-unavailable"
+
+
+class NotReady(CapacityError):
+    """The service is not ready yet."""
+
+    code = "not-ready"
+
+
+class StorageFull(CapacityError):
+    """The service has no room left to store images; nothing was accepted."""
+
+    code = "storage-full"
+
+
+class StoreUnavailable(CapacityError):
+    """The service's database does not answer; nothing was accepted."""
+
+    code = "store-unavailable"
+
+
+class PredictTimeout(CapacityError):
+    """The prediction is not finished yet; the job goes on, fetch it at its Location."""
+
+    code = "predict-timeout"
+
+
+class JobError(TurnoError):
+    """The job failed."""
+
+    code = "job-failed"
+
+
+class WorkerLost(JobError):
+    """Every worker that took this image died with it in hand; the image was given up."""
+
+    code = "worker-lost"
+
+
+class ImageMissing(JobError):
+    """The stored image is gone; upload it again."""
+
+    code = "image-missing"
+
+
+class ModelFault(JobError):
+    """The model gave no usable output for this image."""
+
+    code = "model-fault"
+
+
+class OperatorError(Exception):
+    """A start that cannot succeed; the message is one sentence that says what to do."""
+
+
+def error_classes() -> list[type[TurnoError]]:
+    """Every class of the tree, the root included."""
+    found: list[type[TurnoError]] = [TurnoError]
+    for parent in found:
+        found.extend(parent.__subclasses__())
+    return found

@@ -1,0 +1,96 @@
+"""Whether an uploaded file is an image that may be decoded: told from its header and its end, undecoded."""
+
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from shared.errors import ImageTooManyPixels, ImageTypeRefused, ImageUndecodable
+
+FORMATS = ("PNG", "JPEG", "MPO")  # MPO: what Pillow calls a phone's multi-picture JPEG
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_KNOWN_OTHERS = (
+    (0, b"GIF8", "This is a GIF"),
+    (0, b"RIFF", "This is a WebP image"),
+    (0, b"%PDF", "This is a PDF"),
+    (0, b"BM", "This is a BMP image"),
+    (0, b"II*\x00", "This is a TIFF image"),
+    (0, b"MM\x00*", "This is a TIFF image"),
+    (4, b"ftypavif", "This is an AVIF image"),
+    (4, b"ftyp", "This is a HEIC photo (on an iPhone choose Settings, Camera, Formats, Most Compatible)"),
+)
+
+
+def require_image(path: Path, max_pixels: int) -> None:
+    """Passes a PNG or JPEG whose header can be read, whose end is there and whose size is allowed.
+
+    What only decoding can tell (damage in the middle) is found by the worker, as the same error.
+
+    Raises:
+        ImageTypeRefused: another kind of file.
+        ImageUndecodable: empty, cut off, or a broken header.
+        ImageTooManyPixels: more than `max_pixels` as the header says; nothing was decoded.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise ImageUndecodable("The file is empty.")
+    if head.startswith(_PNG_MAGIC):
+        complete = _png_complete
+    elif head.startswith(_JPEG_MAGIC):
+        complete = _jpeg_complete
+    else:
+        raise ImageTypeRefused(_what_it_is(head))
+    try:
+        # MAX_IMAGE_PIXELS would warn or raise on its own terms; the check below is the one that counts
+        Image.MAX_IMAGE_PIXELS = None
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            width_px, height_px = image.size
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ImageUndecodable from error
+    if width_px * height_px > max_pixels:
+        raise ImageTooManyPixels(
+            f"The image has {width_px} × {height_px} pixels; at most {max_pixels:,} pixels in all are taken."
+        )
+    if not complete(path.read_bytes()):
+        raise ImageUndecodable("The image is incomplete: the file ends too early. Upload it again from the original.")
+
+
+def _what_it_is(head: bytes) -> str:
+    for offset, magic, what in _KNOWN_OTHERS:
+        if head[offset:].startswith(magic):
+            return f"{what}; only PNG and JPEG images are taken."
+    return "This is neither a PNG nor a JPEG image, whatever its name says; only these are taken."
+
+
+def _png_complete(data: bytes) -> bool:
+    """Whether the chunks reach the end marker (PNG specification, 5.3)."""
+    position = len(_PNG_MAGIC)
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        end = position + 12 + length
+        if data[position + 4 : position + 8] == b"IEND":
+            return end <= len(data)
+        position = end
+    return False
+
+
+def _jpeg_complete(data: bytes) -> bool:
+    """Whether the first picture's end marker is there (ITU T.81, B.1.1).
+
+    The segments before the first scan are stepped over, for a thumbnail in them has an end marker of its own;
+    within a scan a 0xFF byte of data is always followed by 0x00, so 0xFFD9 there is the end of the picture.
+    """
+    position = 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            return False
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+        elif marker == 0xDA:
+            return data.find(b"\xff\xd9", position) >= 0
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return False

@@ -1,0 +1,94 @@
+"""What stands in Redis, and how it is taken: one waiting line for each model.
+
+The line is a sorted set of job ids. The score is the job's priority class and its turn: a caller's next
+turn is one after the later of its own last turn and the turn now being served, so callers alternate and
+nobody's ten thousand images bury somebody else's one (start-time fair queueing).
+
+SQL holds the truth; whatever is lost here, the courier's audit puts back.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from redis import Redis
+
+from shared.jobs import NewJob
+
+# scores are doubles: exact to 2^53, so a class has room for 2^40 turns
+_CLASS_WIDTH = 2**40
+
+# KEYS: line, turns. ARGV: width of a class, then id, caller, priority for each job.
+_JOIN = """
+local width = tonumber(ARGV[1])
+for i = 2, #ARGV, 3 do
+  local id, caller, class = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if not redis.call('ZSCORE', KEYS[1], id) then
+    local base = tonumber(class) * width
+    local head = redis.call('ZRANGEBYSCORE', KEYS[1], base, '(' .. base + width, 'WITHSCORES', 'LIMIT', 0, 1)
+    local serving = head[2] and tonumber(head[2]) - base
+      or tonumber(redis.call('HGET', KEYS[2], 'served:' .. class) or 0)
+    local mine = class .. ':' .. caller
+    local turn = math.max(tonumber(redis.call('HGET', KEYS[2], mine) or 0), serving) + 1
+    redis.call('HSET', KEYS[2], mine, turn)
+    redis.call('ZADD', KEYS[1], base + turn, id)
+  end
+end
+"""
+
+# KEYS: line, turns. ARGV: width of a class, number of ids.
+_TAKE = """
+local width = tonumber(ARGV[1])
+local taken = redis.call('ZPOPMIN', KEYS[1], ARGV[2])
+local ids = {}
+for i = 1, #taken, 2 do
+  ids[#ids + 1] = taken[i]
+  local class = math.floor(taken[i + 1] / width)
+  redis.call('HSET', KEYS[2], 'served:' .. class, taken[i + 1] - class * width)
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
+return ids
+"""
+
+
+class Line:
+    """The waiting lines in one Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._join = redis.register_script(_JOIN)
+        self._take = redis.register_script(_TAKE)
+
+    def join(self, arrivals: Iterable[NewJob]) -> None:
+        """Puts jobs at their turns; one that stands there already keeps its place."""
+        by_model: dict[str, list[str | int]] = defaultdict(list)
+        for job in arrivals:
+            by_model[job.model] += [job.id, job.caller, int(job.priority)]
+        for model, entries in by_model.items():
+            self._join(keys=_keys(model), args=[_CLASS_WIDTH, *entries])
+
+    def take(self, model: str, most: int) -> list[str]:
+        """Takes up to `most` ids from the head, in order; they stand in nobody's line any more."""
+        return [id_.decode() for id_ in self._take(keys=_keys(model), args=[_CLASS_WIDTH, most])]
+
+    def leave(self, model: str, ids: Sequence[str]) -> None:
+        """Takes these ids out, wherever they stand."""
+        self._redis.zrem(_keys(model)[0], *ids)
+
+    def missing(self, model: str, ids: Sequence[str]) -> set[str]:
+        """Which of these ids do not stand in the line."""
+        scores = self._redis.zmscore(_keys(model)[0], list(ids))
+        return {id_ for id_, score in zip(ids, scores, strict=True) if score is None}
+
+    def position(self, model: str, job_id: str) -> int | None:
+        """How many stand before this id; None when it is not in the line."""
+        rank: int | None = self._redis.zrank(_keys(model)[0], job_id)
+        return rank
+
+    def depth(self, model: str) -> int:
+        """How many stand in the line."""
+        return int(self._redis.zcard(_keys(model)[0]))
+
+
+def _keys(model: str) -> list[str]:
+    # the braces keep both keys of a model on one node of a Redis cluster
+    return [f"turno:{{{model}}}:line", f"turno:{{{model}}}:turns"]

@@ -1,0 +1,15 @@
+"""What a model is called in line, rows and messages: the name of its folder or file."""
+
+import re
+
+from shared.settings import Settings
+
+
+def served_model_name(settings: Settings) -> str:
+    """The served model's name: `models/leaf-health/` and `models/leaf-health.keras` are both `leaf-health`.
+
+    Read off the path alone, so that API and worker agree without opening the model.
+    """
+    path = settings.model_path
+    stem = path.stem if path.suffix in (".keras", ".h5") else path.name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem)[:100] or "model"

@@ -1,0 +1,89 @@
+"""The SQL tables; `shared/migrations` brings a database to this shape."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A UTC-aware time, stored as microseconds since 1970: the same in SQLite and PostgreSQL."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class clock(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
+    """The database's own time, optionally so many seconds from now."""
+
+    type = Instant()
+    inherit_cache = False
+
+    def __init__(self, plus_seconds: float = 0) -> None:
+        self.offset = int(plus_seconds * 1_000_000)
+        super().__init__()
+
+
+@compiles(clock, "sqlite")
+def _sqlite_clock(element: clock, compiler: Any, **_: Any) -> str:
+    return f"(CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000 + {element.offset})"
+
+
+@compiles(clock, "postgresql")
+def _postgresql_clock(element: clock, compiler: Any, **_: Any) -> str:
+    return f"(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + {element.offset})"
+
+
+metadata = sa.MetaData(naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"})
+
+_JSON = sa.JSON(none_as_null=True)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("model", sa.String(100), nullable=False),
+    sa.Column("caller", sa.String(64), nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("filename", sa.String(255)),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("run", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lost_count", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("owner", sa.String(128)),
+    sa.Column("lease_until", Instant),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("queued_at", Instant, nullable=False),
+    sa.Column("claimed_at", Instant),
+    sa.Column("finished_at", Instant),
+    sa.Column("erased_at", Instant),
+    sa.Column("image_present", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("result", _JSON),
+    sa.Column("error_code", sa.String(64)),
+    sa.Column("error_detail", sa.String(500)),
+)
+
+
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    # partial: the size of the work at hand, whatever the size of the table
+    return sa.Index(
+        name, *(jobs.c[column] for column in columns), sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+    )
+
+
+_partial("ix_jobs_queued", "id", where="status = 'queued'")
+_partial("ix_jobs_running", "lease_until", where="status = 'running'")
+_partial("ix_jobs_owner", "owner", where="status = 'running'")
+_partial("ix_jobs_kept", "finished_at", where="finished_at IS NOT NULL AND erased_at IS NULL")
+_partial("ix_jobs_leftover_image", "id", where="erased_at IS NOT NULL AND image_present")

@@ -1,0 +1,101 @@
+"""The TensorFlow half of `prepare`, in a process of its own that gives its memory back when it ends.
+
+`python -m worker.convert DIGEST TARGET` reads the served model and writes into the folder TARGET
+    card.json                 the contract, declared or derived, that fits the model
+    model.xml, model.bin      OpenVINO's form; absent when it cannot be had (conversion.txt says why)
+    probe.npy, keras.npy      inputs, and Keras' outputs for them: what every engine must reproduce
+"""
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shared.cards import Card
+from shared.errors import OperatorError
+from shared.settings import load_settings
+from worker.engines.openvino import convert_saved_model
+from worker.engines.tensorflow import export_saved_model, load_keras, read_facts
+from worker.prepare import UNSERVABLE
+from worker.preprocessing import Float32Array, preprocess_image_for_prediction
+from worker.served import Golden, Source, derive_card, find_source, require_fit
+
+_SYNTHETIC_IMAGES = 6
+
+
+def convert(source: Source, digest: str, target: Path) -> None:
+    """Writes everything above for one model.
+
+    Raises:
+        OperatorError: the model cannot be served, or not with this card.
+    """
+    try:
+        model = load_keras(source.file)
+        facts = read_facts(model)
+    except (ValueError, OSError, TypeError, KeyError, AttributeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise OperatorError(f"MODEL_PATH: {source.file.name} cannot be served: {reason}") from error
+    card = replace(source.card, sha256=digest) if source.card else derive_card(source, load_settings(), digest, facts)
+    require_fit(card, facts)
+    probe = _probe(card, source.golden)
+    outputs = [np.asarray(model(probe[at : at + 1], training=False)).reshape(1, -1) for at in range(len(probe))]
+    expected = np.concatenate(outputs).astype(np.float32)
+    _require_recorded(card, source.golden, expected)
+    (target / "card.json").write_text(json.dumps(asdict(card)))
+    np.save(target / "probe.npy", probe)
+    np.save(target / "keras.npy", expected)
+    _export(source.file, model, target)
+
+
+def _probe(card: Card, golden: tuple[Golden, ...]) -> Float32Array:
+    """Inputs to compare engines on: the golden images, else smooth synthetic ones that are the same each time."""
+    if golden:
+        images = [Image.open(one.path) for one in golden]
+    else:
+        noise = np.random.default_rng(0).integers(0, 256, (_SYNTHETIC_IMAGES, 12, 12, 3), np.uint8)
+        size = (card.width_px, card.height_px)
+        images = [Image.fromarray(patch).resize(size, Image.Resampling.BICUBIC) for patch in noise]
+    return np.stack([preprocess_image_for_prediction(image, card) for image in images])
+
+
+def _require_recorded(card: Card, golden: tuple[Golden, ...], outputs: Float32Array) -> None:
+    """Refuses a model whose preprocessing or labels are not those of its training."""
+    for one, found in zip(golden, outputs, strict=False):
+        shift = float(np.abs(found - np.asarray(one.probabilities)).max())
+        best, recorded = int(found.argmax()), int(np.argmax(one.probabilities))
+        if shift > 2 * card.tolerance or best != recorded:
+            raise OperatorError(
+                f"The golden image {one.path.name} now gives {card.labels[best].id} and its numbers moved by "
+                f"{shift:.3f}: the card's preprocessing or the file is not what was trained."
+            )
+
+
+def _export(file: Path, model: Any, target: Path) -> None:
+    try:
+        if file.is_dir():
+            convert_saved_model(file, target / "model.xml")
+            return
+        with tempfile.TemporaryDirectory(dir=target) as exported:
+            export_saved_model(model, Path(exported))
+            convert_saved_model(Path(exported), target / "model.xml")
+    except Exception as error:  # any failure of the converter means the same: TensorFlow serves
+        (target / "conversion.txt").write_text(f"{type(error).__name__}: {error}"[:500])
+
+
+def main(digest: str, target: str) -> int:
+    """Converts the served model; 0, or `UNSERVABLE` with the reason as the last line of stderr."""
+    try:
+        convert(find_source(load_settings()), digest, Path(target))
+    except OperatorError as error:
+        sys.stderr.write(f"{error}\n")
+        return UNSERVABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""Who picks up what was dropped: a plain loop that needs neither broker nor model. Several may run.
+
+Each round: put back into the line what SQL says is queued and the line lacks, ring where somebody waits,
+requeue what lapsed, erase what is past its time.
+"""
+
+import signal
+import threading
+import time
+from datetime import datetime, timedelta
+
+from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared import jobstore
+from shared.broker import Bell, connect_redis, make_celery
+from shared.changes import announce
+from shared.database import Database
+from shared.errors import OperatorError
+from shared.images import LocalImages
+from shared.jobs import Job, NewJob
+from shared.line import Line
+from shared.logs import configure_logging, get_logger
+from shared.metrics import count_finished
+from shared.models import served_model_name
+from shared.settings import Settings, load_settings
+
+log = get_logger(__name__)
+
+_PAGE = 1000
+_ROUND_SECONDS = 0.5  # of auditing at most: an unbroken stretch of lost jobs is mended page after page
+_ERASE_AT_ONCE = 200
+
+
+class Courier:
+    """The state of one courier: where its audit stands, and since when it sees."""
+
+    def __init__(self, settings: Settings, database: Database, line: Line, bell: Bell, images: LocalImages) -> None:
+        self._settings = settings
+        self._database = database
+        self._line = line
+        self._bell = bell
+        self._images = images
+        self._cursor = ""
+        self._models = {served_model_name(settings)}
+        self._last_seen: datetime | None = None
+        self._sees_since: datetime | None = None
+
+    def audit(self) -> None:
+        """Walks queued rows page by page and puts back into the line what does not stand there; rings."""
+        end = time.monotonic() + _ROUND_SECONDS
+        while True:
+            cursor = self._cursor
+            page = self._database.read(lambda connection: jobstore.queued_page(connection, cursor, _PAGE))
+            self._cursor = page[-1].id if len(page) == _PAGE else ""
+            mended = self._mend(page)
+            if not mended or not self._cursor or time.monotonic() > end:
+                break
+        for model in self._models:
+            if self._line.depth(model):
+                self._bell.ring(model)
+
+    def expire(self, now: datetime) -> list[Job]:
+        """Requeues, or gives up, jobs whose lease ran out before `now`, the database's time.
+
+        After a time in which this courier saw nothing, workers may have been as blind: it waits a full
+        lease, in which the living renew theirs.
+        """
+        lease = timedelta(seconds=self._settings.lease_seconds)
+        if self._last_seen is None or now - self._last_seen > lease / 2:
+            self._sees_since = now
+        self._last_seen = now
+        if self._sees_since is None or now - self._sees_since < lease:
+            return []
+        lost = self._database.write(lambda connection: jobstore.requeue_lapsed(connection, now))
+        for job in lost:
+            log.warning("a lease ran out", job=job.id, status=str(job.status), lost_count=job.lost_count)
+        return lost
+
+    def erase(self, now: datetime) -> None:
+        """Erases jobs past their retention, and images whose erasure was interrupted."""
+        if self._settings.retention_days:
+            before = now - timedelta(days=self._settings.retention_days)
+            ids = self._database.read(lambda connection: jobstore.expired_ids(connection, before, _ERASE_AT_ONCE))
+            if ids:
+                self._database.write(lambda connection: jobstore.erase(connection, ids), durable=True)
+        gone = self._database.read(lambda connection: jobstore.leftover_image_ids(connection, _ERASE_AT_ONCE))
+        for id_ in gone:
+            self._images.delete(id_)
+        if gone:
+            self._database.write(lambda connection: jobstore.forget_images(connection, gone))
+
+    def _mend(self, page: list[NewJob]) -> bool:
+        models = {job.model for job in page}
+        self._models |= models
+        missing: set[str] = set()
+        for model in models:
+            missing |= self._line.missing(model, [job.id for job in page if job.model == model])
+        self._line.join(job for job in page if job.id in missing)
+        return bool(missing)
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """The courier's loop, until `stop` is set; a fault of SQL or Redis costs a round, not the process."""
+    redis = connect_redis(settings.redis_url)
+    database = Database(settings.sql_url)
+    bell = Bell(make_celery(settings), redis)
+    courier = Courier(settings, database, Line(redis), bell, LocalImages(settings.images_dir))
+    while not stop.wait(settings.audit_seconds):
+        try:
+            now = database.read(jobstore.now)
+            lost = courier.expire(now)
+            courier.erase(now)
+            if lost:
+                announce(redis, [job.id for job in lost])
+                count_finished(redis, [job.error_code for job in lost if job.terminal])
+            courier.audit()
+        except (RedisError, SQLAlchemyError, OSError) as error:
+            log.warning("a round of the courier failed", error=str(error).splitlines()[0])
+        except Exception as error:  # kombu wraps Redis faults in its own; whatever it is, the next round tries again
+            log.error("a round of the courier failed", exc_info=error)
+
+
+def main() -> int:
+    """Runs until SIGTERM or SIGINT."""
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        run(settings, stop)
+    except OperatorError as error:
+        log.error(str(error))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

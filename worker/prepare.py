@@ -1,0 +1,95 @@
+"""`turno prepare`: converts the served model once, proves it against Keras, and keeps the result.
+
+Every later start loads `<state>/prepared/<key>/` and needs no TensorFlow. The key is made of the file's
+digest, the card and the versions of the runtimes, so that a change of any of them prepares anew.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from shared.cards import card_from_dict
+from shared.errors import OperatorError
+from shared.logs import get_logger
+from shared.settings import Settings
+from worker.registry import PREPARED, point_to
+from worker.served import Source, file_digest, find_source
+
+log = get_logger(__name__)
+
+UNSERVABLE = 3  # exit code of worker.convert: the last line of its stderr is for the operator
+_CONVERT_SECONDS = 1800
+_RUNTIMES = ("openvino", "tensorflow", "keras")
+_CARD_SETTINGS = ("labels", "image_width_px", "image_height_px", "model_scale", "model_interpolation")
+
+
+def prepare_served_model(settings: Settings) -> Path:
+    """The folder with the prepared model, made now unless it was made before.
+
+    Raises:
+        OperatorError: the model or its card cannot be served; the sentence says why.
+    """
+    source = find_source(settings)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.cache_dir / f"{source.name}.lock"):
+        log.info("reading the model", model=source.name, file=str(source.file))
+        digest = file_digest(source.file)
+        if source.card and source.card.sha256 not in ("", digest):
+            raise OperatorError(
+                f"The card of {source.name} was written for another file than {source.file.name}: if the new file "
+                f'keeps the same contract, set sha256 = "{digest}" in its card.toml, else write a card for it.'
+            )
+        folder = settings.cache_dir / _key(source, digest, settings)
+        if not (folder / PREPARED).exists():
+            _prepare(source, digest, folder, settings)
+        point_to(settings.cache_dir, source.name, folder)
+    return folder
+
+
+def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> None:
+    from worker.proof import choose_engine  # brings in OpenVINO, which a start from the cache does not need here
+
+    with tempfile.TemporaryDirectory(dir=settings.cache_dir) as scratch:
+        work = Path(scratch)
+        log.info("loading and converting it with TensorFlow (10 to 60 seconds, once)", model=source.name)
+        _run_convert(digest, work)
+        card = json.loads((work / "card.json").read_text())
+        log.info("comparing the engines with Keras", model=source.name, wanted=str(settings.engine))
+        probe, expected = np.load(work / "probe.npy"), np.load(work / "keras.npy")
+        choice = choose_engine(card_from_dict(card), work, probe, expected, settings)
+        document = {"card": card, "model_file": str(source.file.absolute()), **choice}
+        (work / PREPARED).write_text(json.dumps(document, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(work, folder, ignore=shutil.ignore_patterns("*.npy", "card.json"))
+    log.info("prepared", model=source.name, **choice)
+
+
+def _run_convert(digest: str, target: Path) -> None:
+    command = [sys.executable, "-m", "worker.convert", digest, str(target)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_CONVERT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise OperatorError(f"Converting the model took longer than {_CONVERT_SECONDS} seconds.") from error
+    last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if done.returncode == UNSERVABLE:
+        raise OperatorError(last_line)
+    if done.returncode == -9:
+        raise OperatorError("Converting the model was killed: most likely this machine has too little memory for it.")
+    if done.returncode:
+        raise OperatorError(f"Converting the model failed (exit code {done.returncode}): {last_line}")
+
+
+def _key(source: Source, digest: str, settings: Settings) -> str:
+    contract = source.card or [getattr(settings, name) for name in _CARD_SETTINGS]
+    runtimes = [importlib.metadata.version(name) for name in _RUNTIMES]
+    choices = [str(settings.engine), settings.batch_max, settings.batch_seconds, settings.worker_threads]
+    tail = hashlib.sha256(repr([contract, runtimes, choices]).encode()).hexdigest()
+    return f"{source.name}-{digest[:12]}-{tail[:12]}"

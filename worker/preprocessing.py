@@ -1,0 +1,88 @@
+"""How an image becomes an array: exactly what the model's card says, nothing else."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from shared.cards import Card
+
+Float32Array = npt.NDArray[np.float32]
+
+_FILTERS: Final = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# keras.applications.imagenet_utils.preprocess_input, modes "torch" and "caffe"
+_IMAGENET_MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
+_IMAGENET_DEVIATION: Final = np.array([0.229, 0.224, 0.225], np.float32)
+_CAFFE_MEAN_RGB: Final = np.array([123.68, 116.779, 103.939], np.float32)
+_TRANSPOSED: Final = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_ORIENTATION: Final = 0x0112
+
+
+def preprocess_image_for_prediction(image: Image.Image, card: Card) -> Float32Array:
+    """The model's input for one opened image; decodes it, at reduced size where that changes nothing visible.
+
+    Args:
+        image: as `Image.open` returns it, not yet loaded; of an animation the first frame counts.
+        card: the model's contract.
+
+    Returns:
+        float32, shape (height_px, width_px, channels), colour order and scale as the card says.
+
+    Raises:
+        OSError, SyntaxError, ValueError: the image is damaged.
+    """
+    _draft(image, card)
+    if card.exif == "apply":
+        image = ImageOps.exif_transpose(image)
+    image = _eight_bit(image).convert("L" if card.channels == 1 else "RGB")
+    resized = image.resize((card.width_px, card.height_px), _FILTERS[card.interpolation])
+    pixels = np.asarray(resized, np.float32).reshape(card.height_px, card.width_px, card.channels)
+    return _in_color_order(_scaled(pixels, card.scale), card)
+
+
+def _draft(image: Image.Image, card: Card) -> None:
+    """Lets the JPEG decoder halve the image while at least twice the target size remains.
+
+    A filter that averages cannot tell the difference; `nearest` picks single pixels and gets them all.
+    """
+    if card.interpolation == "nearest" or image.format not in ("JPEG", "MPO"):
+        return
+    turned = card.exif == "apply" and image.getexif().get(_ORIENTATION) in _TRANSPOSED
+    width_px, height_px = (card.height_px, card.width_px) if turned else (card.width_px, card.height_px)
+    image.draft(None, (2 * width_px, 2 * height_px))
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The same picture with 8 bits a channel; Pillow's own conversion clips 16-bit values to white."""
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no defined range")
+    return image
+
+
+def _scaled(pixels: Float32Array, scale: str) -> Float32Array:
+    match scale:
+        case "none":
+            return pixels
+        case "1/255":
+            return pixels / np.float32(255)
+        case "-1..1":
+            return pixels / np.float32(127.5) - np.float32(1)
+        case "imagenet":
+            return (pixels / np.float32(255) - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
+        case "caffe":
+            return pixels - _CAFFE_MEAN_RGB
+    raise AssertionError(f"the card's check lets no scale {scale!r} through")
+
+
+def _in_color_order(pixels: Float32Array, card: Card) -> Float32Array:
+    return np.ascontiguousarray(pixels[..., ::-1]) if card.color_order == "BGR" else pixels

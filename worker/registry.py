@@ -1,0 +1,100 @@
+"""Which model answers: the prepared one, loaded once in each child; a restart swaps it."""
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.cards import Card, card_from_dict
+from shared.errors import OperatorError
+from shared.logs import get_logger
+from shared.models import served_model_name
+from shared.settings import Settings
+from worker.engines import ModelEngine
+
+log = get_logger(__name__)
+
+PREPARED = "prepared.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A warm model with the contract that feeds and reads it."""
+
+    name: str
+    card: Card
+    engine: ModelEngine
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What every result says of the model that gave it."""
+        return {
+            "name": self.card.name,
+            "version": self.card.version,
+            "sha256": self.card.sha256,
+            "engine": self.engine.name,
+            "precision": self.engine.precision,
+        }
+
+    @property
+    def public_card(self) -> dict[str, Any]:
+        """What callers may know of the contract."""
+        return asdict(self.card)
+
+
+def load_served_model(settings: Settings) -> ServedModel:
+    """Loads and warms the prepared model in this process.
+
+    Raises:
+        OperatorError: it was never prepared.
+    """
+    started = time.perf_counter()
+    name = served_model_name(settings)
+    folder = prepared_folder(settings, name)
+    document = json.loads((folder / PREPARED).read_text())
+    card = card_from_dict(document["card"])
+    engine = _make_engine(document, folder, settings)
+    size = document["micro_batch"]
+    warm_up = np.zeros((size + 1, card.height_px, card.width_px, card.channels), np.float32)
+    engine.predict(warm_up)  # size + 1: both shapes the engine serves
+    log.info("model warm", model=name, engine=engine.name, seconds=round(time.perf_counter() - started, 2))
+    return ServedModel(name, card, engine)
+
+
+def prepared_folder(settings: Settings, name: str) -> Path:
+    """Where the prepared model `name` lies.
+
+    Raises:
+        OperatorError: it was never prepared.
+    """
+    pointer = settings.cache_dir / f"{name}.current"
+    if not pointer.exists():
+        raise OperatorError(f"The model {name} is not prepared: run `python -m turno prepare`.")
+    return settings.cache_dir / pointer.read_text()
+
+
+def point_to(cache: Path, name: str, folder: Path) -> None:
+    """Makes `folder` the prepared model `name`, in one step, and drops what was prepared before."""
+    fresh = cache / f"{name}.current.new"
+    fresh.write_text(folder.name)
+    fresh.rename(cache / f"{name}.current")
+    for old in cache.glob(f"{name}-*"):
+        if old.is_dir() and old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_engine(document: dict[str, Any], folder: Path, settings: Settings) -> ModelEngine:
+    threads, micro_batch = settings.worker_threads, document["micro_batch"]
+    if document["engine"] == "tensorflow":
+        from worker.engines.tensorflow import TensorFlowEngine  # 5–10 seconds and 400 MB: only when it serves
+
+        return TensorFlowEngine(Path(document["model_file"]), micro_batch=micro_batch, threads=threads)
+    from worker.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(
+        folder / "model.xml", precision=document["precision"], micro_batch=micro_batch, threads=threads
+    )

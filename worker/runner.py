@@ -1,0 +1,110 @@
+"""What happens to one batch of jobs, start to end."""
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from shared import jobstore
+from shared.database import Database
+from shared.errors import ImageMissing, ImageUndecodable, ModelFault
+from shared.imagefile import FORMATS
+from shared.images import LocalImages
+from shared.jobs import Claim, Outcome
+from shared.logs import get_logger
+from shared.settings import Settings
+from worker.interpretation import interpret_prediction
+from worker.preprocessing import Float32Array, preprocess_image_for_prediction
+from worker.pulse import Pulse
+from worker.registry import ServedModel
+
+log = get_logger(__name__)
+
+
+@dataclass
+class Hand:
+    """The batch in hand: what was claimed, what is ready for the model, what has already ended."""
+
+    claims: list[Claim]
+    started: float = field(default_factory=time.perf_counter)
+    inputs: list[Float32Array] = field(default_factory=list)
+    ready: list[tuple[Claim, float]] = field(default_factory=list)  # with the milliseconds until decoded
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the claim."""
+        return round((time.perf_counter() - self.started) * 1000, 1)
+
+
+class Runner:
+    """Runs batches with one warm model, in the name of one owner."""
+
+    def __init__(
+        self, settings: Settings, database: Database, images: LocalImages, model: ServedModel, pulse: Pulse
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._images = images
+        self._model = model
+        self._pulse = pulse
+
+    def run_batch(self, ids: Sequence[str]) -> list[Outcome]:
+        """Claims these jobs, runs those it got, and records how each ended; returns what was recorded.
+
+        A fault of the image ends its own job. A fault of SQL, of the image store or of the engine is
+        nobody's: the batch goes back into the line, uncounted, and the fault is raised.
+        """
+        owner, lease = self._pulse.owner, self._settings.lease_seconds
+        claims = self._database.write(lambda connection: jobstore.claim(connection, ids, owner, lease))
+        if not claims:
+            return []
+        hand = Hand(claims)
+        with self._pulse.holding(claims):
+            try:
+                self._decode(hand)
+                self._infer(hand)
+                return self._database.write(lambda connection: jobstore.finish(connection, hand.outcomes), durable=True)
+            except Exception:
+                self._database.write(lambda connection: jobstore.hand_back(connection, claims))
+                raise
+
+    def _decode(self, hand: Hand) -> None:
+        for claim in hand.claims:
+            try:
+                with self._images.open(claim.id) as file:
+                    data = file.read()
+            except FileNotFoundError:
+                hand.outcomes.append(_failed(claim, ImageMissing()))
+                continue
+            try:
+                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                    hand.inputs.append(preprocess_image_for_prediction(image, self._model.card))
+            except Exception as error:  # whatever a decoder raises, it is this image's fault
+                log.warning("job failed", job=claim.id, code=ImageUndecodable.code, exc_info=error)
+                hand.outcomes.append(_failed(claim, ImageUndecodable()))
+            else:
+                hand.ready.append((claim, hand.elapsed_ms()))
+
+    def _infer(self, hand: Hand) -> None:
+        if not hand.ready:
+            return
+        outputs = self._model.engine.predict(np.stack(hand.inputs))
+        if len(outputs) != len(hand.ready):
+            raise ModelFault(f"{len(hand.ready)} images went in, {len(outputs)} answers came out. This is a bug.")
+        inferred_ms = hand.elapsed_ms()
+        for (claim, decoded_ms), row in zip(hand.ready, outputs, strict=True):
+            try:
+                answer = interpret_prediction(row, self._model.card)
+            except ModelFault as fault:
+                log.error("job failed", job=claim.id, code=fault.code, exc_info=fault)
+                hand.outcomes.append(_failed(claim, fault))
+                continue
+            stages = {"decoded": decoded_ms, "inferred": inferred_ms}
+            hand.outcomes.append(Outcome(claim, {**answer, "model": self._model.receipt, "stages_ms": stages}))
+
+
+def _failed(claim: Claim, error: ImageMissing | ImageUndecodable | ModelFault) -> Outcome:
+    return Outcome(claim, error_code=error.code, error_detail=error.detail)
