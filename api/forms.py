@@ -41,6 +41,7 @@ class RawBody:
         self.filename = clean_filename(options.get(b"filename"))
 
     def feed(self, chunk: bytes) -> None:
+        """Takes the next bytes: all of them are the image."""
         self.image += chunk
 
     def finish(self) -> None:
@@ -61,7 +62,7 @@ class MultipartBody:
         self._disposition = b""
         self._into: bytearray | None = None
         self._name = ""
-        callbacks: "MultipartCallbacks" = {
+        callbacks: MultipartCallbacks = {
             "on_part_begin": self._part_begin,
             "on_part_data": self._part_data,
             "on_part_end": self._part_end,
@@ -74,12 +75,14 @@ class MultipartBody:
         self._parser = MultipartParser(boundary, callbacks)
 
     def feed(self, chunk: bytes) -> None:
+        """Takes the next bytes; raises MalformedRequest when they are no form."""
         try:
             self._parser.write(chunk)
         except FormParserError as error:
             raise MalformedRequest("The multipart form is broken.") from error
 
     def finish(self) -> None:
+        """Raises MalformedRequest when the form was cut off, or has no image."""
         if not self._ended:
             raise MalformedRequest("The multipart form ends too early: the upload broke off.")
         if not self._found:

@@ -37,6 +37,7 @@ class Guard:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection of any kind; only HTTP requests are looked at."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -14,7 +14,7 @@ SESSION_TASK = "turno.session"
 _TIMEOUT_SECONDS = 0.5  # a request must never hang on a dead Redis (celery/celery#4296, #4556)
 
 
-def connect_redis(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> "Redis":
+def connect_redis(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Redis:
     """A client that answers or fails within about a second; connects on first use."""
     require_redis_url(url)
     # one immediate retry: the pool's connection may be left over from before a restart of the server
@@ -69,12 +69,12 @@ def queue_of(model: str) -> str:
 class Bell:
     """Wakes a worker; rings only when no ring is waiting to be heard."""
 
-    def __init__(self, celery: Celery, redis: "Redis") -> None:
+    def __init__(self, celery: Celery, redis: Redis) -> None:
         self._celery = celery
         self._redis = redis
 
     def ring(self, model: str) -> None:
-        """Publishes one message for `model` unless one waits; two callers at once may publish two, which is harmless."""
+        """Publishes one message for `model` unless one waits; two callers at once may publish two: harmless."""
         queue = queue_of(model)
         if not self._redis.llen(queue):
             self._celery.send_task(SESSION_TASK, args=[model], queue=queue, retry=False, ignore_result=True)

@@ -7,7 +7,7 @@ from redis import Redis
 CHANNEL = "turno:changes"
 
 
-def announce(redis: "Redis", ids: Iterable[str]) -> None:
+def announce(redis: Redis, ids: Iterable[str]) -> None:
     """Tells every API process that these jobs changed."""
     redis.publish(CHANNEL, " ".join(ids))
 

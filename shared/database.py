@@ -57,8 +57,7 @@ class Database:
         raise AssertionError("unreachable: tenacity re-raises")
 
     def _write_once(self, work: Callable[[sa.Connection], T], durable: bool) -> T:
-        with self.engine.connect() as connection:
-            connection = connection.execution_options(turno_write=True)
+        with self.engine.connect().execution_options(turno_write=True) as connection:
             if self._sqlite:
                 level = "FULL" if durable else "NORMAL"
                 connection.connection.driver_connection.execute(f"PRAGMA synchronous={level}")  # type: ignore[union-attr]

@@ -199,7 +199,9 @@ def _move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = Fa
 
 
 def _requeue(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
-    return _move(name, *conditions, skip_locked=skip_locked).values(queued_at=clock(), claimed_at=None, owner=None, lease_until=None)
+    return _move(name, *conditions, skip_locked=skip_locked).values(
+        queued_at=clock(), claimed_at=None, owner=None, lease_until=None
+    )
 
 
 def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
@@ -232,5 +234,3 @@ def _running() -> sa.ColumnElement[bool]:
 
 def _job(row: sa.Row[Any]) -> Job:
     return Job(**{**row._mapping, "status": JobStatus(row.status), "priority": Priority(row.priority)})
-
-

@@ -48,7 +48,9 @@ def _checked(key: str) -> bool:
         return False
     advice = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
     if len(key) < _MIN_LENGTH:
-        raise OperatorError(f"API_KEY holds a key of {len(key)} characters; at least {_MIN_LENGTH} are needed: {advice}")
+        raise OperatorError(
+            f"API_KEY holds a key of {len(key)} characters; at least {_MIN_LENGTH} are needed: {advice}"
+        )
     if len(set(key)) < 8 or any(example in key.lower() for example in _EXAMPLES):
         raise OperatorError(f"API_KEY holds a key that is an example or can be guessed: {advice}")
     return True

@@ -53,7 +53,7 @@ return ids
 class Line:
     """The waiting lines in one Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._join = redis.register_script(_JOIN)
         self._take = redis.register_script(_TAKE)
@@ -81,8 +81,8 @@ class Line:
 
     def position(self, model: str, job_id: str) -> int | None:
         """How many stand before this id; None when it is not in the line."""
-        rank: int | None = self._redis.zrank(_keys(model)[0], job_id)
-        return rank
+        rank = self._redis.zrank(_keys(model)[0], job_id)
+        return rank if isinstance(rank, int) else None
 
     def depth(self, model: str) -> int:
         """How many stand in the line."""

@@ -5,6 +5,7 @@ Redis rather than files or process memory: workers come and go, and every API pr
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -66,7 +67,7 @@ class ServiceCollector(Collector):
         finished = CounterMetricFamily(
             "turno_jobs_finished", "Jobs that ended, by status and error code.", labels=["status", "code"]
         )
-        totals: dict[bytes, bytes] = self._redis.hgetall(_FINISHED)
+        totals: dict[Any, Any] = self._redis.hgetall(_FINISHED)
         for code, number in totals.items():
             name = code.decode()
             status = _SUCCEEDED if name == _SUCCEEDED else str(JobStatus.FAILED)

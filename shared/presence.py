@@ -43,7 +43,7 @@ class Note:
 class Presence:
     """Beats of the workers in one Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._beat = redis.register_script(_BEAT)
         self._warm = redis.register_script(_WARM)

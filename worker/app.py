@@ -55,7 +55,7 @@ def create_worker(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={"health_check_interval": 2, "socket_connect_timeout": 2, "socket_keepalive": True},
     )
-    child: dict[str, "Sessions"] = {}
+    child: dict[str, Sessions] = {}
 
     @app.task(name=SESSION_TASK)
     def session(name: str) -> None:

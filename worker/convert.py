@@ -55,7 +55,7 @@ def convert(source: Source, digest: str, target: Path) -> None:
 def _probe(card: Card, golden: tuple[Golden, ...]) -> Float32Array:
     """Inputs to compare engines on: the golden images, else smooth synthetic ones that are the same each time."""
     if golden:
-        images = [Image.open(one.path) for one in golden]
+        images: list[Image.Image] = [Image.open(one.path) for one in golden]
     else:
         noise = np.random.default_rng(0).integers(0, 256, (_SYNTHETIC_IMAGES, 12, 12, 3), np.uint8)
         size = (card.width_px, card.height_px)

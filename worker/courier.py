@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,8 +51,7 @@ class Courier:
         """Walks queued rows page by page and puts back into the line what does not stand there; rings."""
         end = time.monotonic() + _ROUND_SECONDS
         while True:
-            cursor = self._cursor
-            page = self._database.read(lambda connection: jobstore.queued_page(connection, cursor, _PAGE))
+            page = self._database.read(partial(jobstore.queued_page, after_id=self._cursor, size=_PAGE))
             self._cursor = page[-1].id if len(page) == _PAGE else ""
             mended = self._mend(page)
             if not mended or not self._cursor or time.monotonic() > end:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.cards import Card
 from shared.errors import ModelFault
@@ -59,8 +60,9 @@ def class_probabilities(outputs: Float32Array, card: Card) -> Float32Array:
 
 def calibrated(predictions: Float32Array, temperature: float) -> Float32Array:
     """softmax(log(p) / T): temperature scaling (Guo et al. 2017, arXiv:1706.04599)."""
-    powered = np.clip(predictions.astype(np.float64), 1e-12, 1) ** (1 / temperature)
-    return (powered / powered.sum()).astype(np.float32)
+    powered: npt.NDArray[np.float64] = np.clip(predictions.astype(np.float64), 1e-12, 1) ** (1 / temperature)
+    total: Float32Array = (powered / powered.sum()).astype(np.float32)
+    return total
 
 
 def _verdict(predictions: Float32Array, best: int, card: Card) -> dict[str, Any]:

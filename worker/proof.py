@@ -45,7 +45,9 @@ def choose_engine(
         raise OperatorError(f"The model cannot be served: {fault.detail}") from fault
     if settings.engine is not Engine.TENSORFLOW and (folder / "model.xml").exists():
         for precision in offered_precisions():
-            engine = OpenVinoEngine(folder / "model.xml", precision=precision, micro_batch=1, threads=settings.worker_threads)
+            engine = OpenVinoEngine(
+                folder / "model.xml", precision=precision, micro_batch=1, threads=settings.worker_threads
+            )
             found = np.stack([class_probabilities(row, card) for row in engine.predict(probe)])
             shift = float(np.abs(found - reference).max())
             agrees = bool((found.argmax(1) == reference.argmax(1)).all())

@@ -48,9 +48,7 @@ class Pulse:
     def measured(self, seconds_per_job: float) -> None:
         """Takes the cost of the latest batch into the running average."""
         before = self.seconds_per_job
-        self.seconds_per_job = (
-            seconds_per_job if before is None else before + _WEIGHT * (seconds_per_job - before)
-        )
+        self.seconds_per_job = seconds_per_job if before is None else before + _WEIGHT * (seconds_per_job - before)
 
     @contextmanager
     def holding(self, claims: Sequence[Claim]) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What a new child does for its dead siblings: their jobs go back into the line at once, not after the lease."""
 
 import os
+from functools import partial
 
 from shared import jobstore
 from shared.database import Database
@@ -19,7 +20,7 @@ def recover_siblings(database: Database, boot: str, own_pid: int) -> None:
     for owner in database.read(lambda connection: jobstore.running_owners(connection, boot)):
         pid = int(owner.removeprefix(boot))
         if pid == own_pid or not _alive(pid):
-            lost = database.write(lambda connection, owner=owner: jobstore.requeue_owned_by(connection, owner))
+            lost = database.write(partial(jobstore.requeue_owned_by, owner=owner))
             log.warning("a worker child died with jobs in hand", pid=pid, jobs=[job.id for job in lost])
 
 

@@ -66,10 +66,16 @@ class Runner:
             try:
                 self._decode(hand)
                 self._infer(hand)
-                return self._database.write(lambda connection: jobstore.finish(connection, hand.outcomes), durable=True)
+                landed = self._database.write(
+                    lambda connection: jobstore.finish(connection, hand.outcomes), durable=True
+                )
             except Exception:
                 self._database.write(lambda connection: jobstore.hand_back(connection, claims))
                 raise
+        if len(landed) < len(hand.outcomes):
+            late = {outcome.claim.id for outcome in hand.outcomes} - {outcome.claim.id for outcome in landed}
+            log.warning("result dropped: canceled, or its claim was no longer the latest", jobs=sorted(late))
+        return landed
 
     def _decode(self, hand: Hand) -> None:
         for claim in hand.claims:

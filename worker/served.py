@@ -84,7 +84,9 @@ def require_fit(card: Card, facts: ModelFacts) -> None:
     """
     for side in ("width_px", "height_px", "channels"):
         if getattr(facts, side) not in (None, getattr(card, side)):
-            raise OperatorError(f"The card says {side} = {getattr(card, side)}, the model takes {getattr(facts, side)}.")
+            raise OperatorError(
+                f"The card says {side} = {getattr(card, side)}, the model takes {getattr(facts, side)}."
+            )
     if facts.outputs != (1 if card.activation == "sigmoid" else len(card.labels)):
         raise OperatorError(f"The card has {len(card.labels)} labels, the model has {facts.outputs} outputs.")
 

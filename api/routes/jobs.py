@@ -38,7 +38,7 @@ _UPLOAD_BODY = {
 }
 
 
-@router.post("", status_code=202, response_model=Ticket, openapi_extra=_UPLOAD_BODY)
+@router.post("", status_code=202, openapi_extra=_UPLOAD_BODY)
 async def submit(
     request: Request, response: Response, services: Services, caller: Caller, prefer: Prefer = None
 ) -> Ticket:
@@ -58,10 +58,8 @@ async def submit(
     return view
 
 
-@router.get("/{job_id}", response_model=Ticket)
-async def look(
-    job_id: str, request: Request, response: Response, services: Services, prefer: Prefer = None
-) -> Ticket:
+@router.get("/{job_id}")
+async def look(job_id: str, request: Request, response: Response, services: Services, prefer: Prefer = None) -> Ticket:
     """The job's ticket: its place while it waits, its result or error once it has ended."""
     request.state.job = job_id
     wait_seconds = tickets.asked_wait_seconds(prefer)
@@ -77,7 +75,7 @@ async def look(
     return view
 
 
-@router.post("/{job_id}/cancel", response_model=Ticket)
+@router.post("/{job_id}/cancel")
 async def cancel(job_id: str, request: Request, services: Services) -> Ticket:
     """Withdraws a job that has not ended; 409 with its real state when it has."""
     request.state.job = job_id
@@ -92,7 +90,7 @@ async def cancel(job_id: str, request: Request, services: Services) -> Ticket:
     return await tickets.ticket(services, job)
 
 
-@router.post("/{job_id}/retry", status_code=202, response_model=Ticket)
+@router.post("/{job_id}/retry", status_code=202)
 async def retry(job_id: str, request: Request, services: Services) -> Ticket:
     """Runs a failed or canceled job again under the same id."""
     request.state.job = job_id

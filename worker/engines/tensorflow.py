@@ -13,13 +13,14 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import keras
+import numpy as np
+import tensorflow as tf
 
-from worker.engines import in_micro_batches  # noqa: E402
-from worker.preprocessing import Float32Array  # noqa: E402
-from worker.served import ModelFacts  # noqa: E402
+from worker.engines import in_micro_batches
+from worker.preprocessing import Float32Array
+from worker.served import ModelFacts
+
 
 class TensorFlowEngine:
     """The model as TensorFlow runs it, traced once for each of its two fixed batch sizes."""

@@ -1,0 +1,74 @@
+"""What every test may use: a clean environment, a real Redis, a prepared model, the whole stack."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings
+from tests.redis_server import RedisServer
+from tests.stack import ROOT, Stack
+from worker.prepare import prepare_served_model
+
+StackFactory = Callable[..., Stack]
+LEAF_HEALTH = ROOT / "models" / "leaf-health"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine that runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields or name == "UVICORN_PORT":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a path short enough for a unix socket."""
+    folder = Path(tempfile.mkdtemp(prefix="turno-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[RedisServer]:
+    folder = Path(tempfile.mkdtemp(prefix="turno-test-"))
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_server(_redis_server: RedisServer) -> RedisServer:
+    """A real, empty Redis."""
+    _redis_server.client().flushall()
+    return _redis_server
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model, prepared once for all tests."""
+    state = tmp_path_factory.mktemp("prepared")
+    prepare_served_model(Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH))  # type: ignore[call-arg]
+    return state / "prepared"
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path, short_folder: Path, prepared: Path) -> Iterator[StackFactory]:
+    """Makes a stack that serves the bundled model; its processes end with the test."""
+    made: list[Stack] = []
+
+    def make(**settings: str) -> Stack:
+        shutil.copytree(prepared, tmp_path / "prepared")
+        stack = Stack(tmp_path, short_folder, **{"MODEL_PATH": str(LEAF_HEALTH), **settings})
+        made.append(stack)
+        return stack
+
+    yield make
+    for stack in made:
+        stack.close()

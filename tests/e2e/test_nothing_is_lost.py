@@ -1,0 +1,130 @@
+"""202 means that a job will end, once: whatever is killed, flushed or stopped meanwhile."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StackFactory
+from tests.photos import HELD_PX, POISON_PX, jpeg
+from tests.stack import Stack, kill_hard
+from tests.waiting import wait_for
+
+HELD, POISON, PLAIN = jpeg(*HELD_PX), jpeg(*POISON_PX), jpeg()
+
+
+@pytest.fixture
+def stack(make_stack: StackFactory) -> Stack:
+    return make_stack(TEST_WORKER="tests.e2e.held_worker").start()
+
+
+def test_a_killed_childs_jobs_are_run_by_the_next_child(stack: Stack, tmp_path: Path) -> None:
+    tickets = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    for child in stack.children("worker"):
+        kill_hard(child)
+    (tmp_path / "release").touch()
+    ended = [stack.ended(ticket["id"]) for ticket in tickets]
+    assert {ticket["status"] for ticket in ended} == {"succeeded"}
+    assert ended[0]["attempt"] == 2
+
+
+def test_a_killed_parents_jobs_are_run_by_the_next_worker(stack: Stack, tmp_path: Path) -> None:
+    tickets = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    children = stack.children("worker")
+    stack.kill("worker")
+    for child in children:
+        kill_hard(child)
+    (tmp_path / "release").touch()
+    stack.start("worker")
+    ended = [stack.ended(ticket["id"]) for ticket in tickets]
+    assert {ticket["status"] for ticket in ended} == {"succeeded"}
+    assert ended[0]["attempt"] == 2
+
+
+def test_a_worker_that_was_away_does_not_end_a_job_twice(stack: Stack, tmp_path: Path) -> None:
+    ticket = stack.submit(HELD)
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    (child,) = stack.children("worker")
+    child.suspend()  # neither dead nor renewing its lease
+    stack.start("worker2")
+    wait_for(lambda: stack.client.get(f"/v1/jobs/{ticket['id']}").json()["attempt"] == 2, "the job to be taken over")
+    (tmp_path / "release").touch()
+    ended = stack.ended(ticket["id"])
+    child.resume()  # it comes back with a late result
+    wait_for(lambda: "its claim was no longer the latest" in stack.log("worker"), "the late result to be dropped")
+    assert ended["status"] == "succeeded"
+    assert stack.ended(ticket["id"]) == ended
+
+
+def test_a_poisonous_image_fails_alone_and_its_batch_mates_succeed(stack: Stack, tmp_path: Path) -> None:
+    held = stack.submit(HELD)  # so that what follows is taken as one batch
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    mates = [stack.submit(PLAIN) for _ in range(3)]
+    poison = stack.submit(POISON)
+    mates += [stack.submit(PLAIN) for _ in range(3)]
+    (tmp_path / "release").touch()
+    assert stack.ended(held["id"])["status"] == "succeeded"
+    failed = stack.ended(poison["id"])
+    assert (failed["status"], failed["error"]["code"], failed["attempt"]) == ("failed", "worker-lost", 3)
+    for ended in (stack.ended(mate["id"]) for mate in mates):
+        assert ended["status"] == "succeeded"
+        assert ended["attempt"] <= 2
+
+
+def test_a_flushed_redis_loses_no_waiting_job(make_stack: StackFactory) -> None:
+    stack = make_stack().start("redis", "api")
+    tickets = [stack.submit(PLAIN) for _ in range(20)]
+    stack.redis.client().flushall()
+    stack.start("courier", "worker")
+    assert {stack.ended(ticket["id"])["status"] for ticket in tickets} == {"succeeded"}
+
+
+def test_redis_may_die_and_come_back_while_jobs_wait_and_arrive(stack: Stack, tmp_path: Path) -> None:
+    before = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.redis.kill()
+    during = [stack.submit(PLAIN) for _ in range(5)]
+    assert {ticket["status"] for ticket in during} == {"queued"}
+    (tmp_path / "release").touch()
+    stack.redis.start()
+    assert {stack.ended(ticket["id"])["status"] for ticket in before + during} == {"succeeded"}
+    after = stack.submit(PLAIN, Prefer="wait=60")
+    assert after["status"] == "succeeded"
+
+
+def test_a_duplicate_in_the_line_is_run_once(stack: Stack, tmp_path: Path) -> None:
+    held = stack.submit(HELD)
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    done = stack.submit(PLAIN)
+    line = "turno:{leaf-health}:line"
+    redis = stack.redis.client()
+    redis.zadd(line, {held["id"]: 0})  # taken already, and running
+    (tmp_path / "release").touch()
+    first = stack.ended(done["id"])
+    redis.zadd(line, {done["id"]: 0})  # ended already
+    wait_for(lambda: redis.zcard(line) == 0, "the line to be empty")
+    assert stack.submit(PLAIN, Prefer="wait=60")["status"] == "succeeded"
+    assert stack.ended(held["id"])["attempt"] == 1
+    assert stack.ended(done["id"]) == first
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(stack: Stack, tmp_path: Path) -> None:
+    ticket = stack.submit(HELD)
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.tell_to_stop("worker")
+    (tmp_path / "release").touch()
+    ended = stack.ended(ticket["id"])
+    assert (ended["status"], ended["attempt"]) == ("succeeded", 1)
+    assert stack.wait_stopped("worker") == 0
+
+
+def test_everything_may_be_stopped_and_started_again_with_its_jobs(make_stack: StackFactory) -> None:
+    stack = make_stack().start("redis", "api")
+    tickets = [stack.submit(PLAIN) for _ in range(3)]
+    stack.kill("api")
+    stack.redis.kill()
+    stack.start()
+    ended: list[dict[str, Any]] = [stack.ended(ticket["id"]) for ticket in tickets]
+    assert {ticket["status"] for ticket in ended} == {"succeeded"}
