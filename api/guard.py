@@ -64,7 +64,7 @@ class Guard:
         except Exception as error:  # nothing of it leaves the service but a fixed sentence and the request id
             log.error("unexpected error", request_id=state["request_id"], exc_info=error)
             if status == 500:
-                await problem(TurnoError(_UNEXPECTED), request_id=state["request_id"])(scope, receive, send_noting)
+                await problem(TurnoError(), request_id=state["request_id"])(scope, receive, send_noting)
         finally:
             self._note(scope, state, status, time.perf_counter() - started)
 
@@ -107,9 +107,6 @@ class Guard:
             client=(scope.get("client") or ("-", 0))[0],
             request_id=state["request_id"],
         )
-
-
-_UNEXPECTED = "Something went wrong here that should not have; the request id finds it in the service's log."
 
 
 def _given_key(headers: Headers) -> str:

@@ -34,7 +34,6 @@ STATUS: dict[type[errors.TurnoError], int] = {
     errors.ImageUndecodable: 422,
     errors.ImageTooManyPixels: 422,
     errors.CapacityError: 503,
-    errors.NotReady: 503,
     errors.StorageFull: 503,
     errors.StoreUnavailable: 503,
     errors.PredictTimeout: 503,

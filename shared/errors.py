@@ -1,5 +1,7 @@
 """What can go wrong, by name; `api.problems` alone decides which HTTP status each becomes.
 
+The docstring of each class is its title for people.
+
 TurnoError
 ├── RequestError               the caller's: final, the sentence says what to change
 │   ├── MalformedRequest       no file, unknown field, broken multipart
@@ -13,7 +15,7 @@ TurnoError
 │   ├── ImageUndecodable       truncated or damaged
 │   └── ImageTooManyPixels
 ├── CapacityError              nobody's: come back later
-│   ├── NotReady, StorageFull, StoreUnavailable
+│   ├── StorageFull, StoreUnavailable
 │   └── PredictTimeout         /predict waited its time; the job goes on
 └── JobError                   recorded with a job that ended as failed
     ├── WorkerLost
@@ -24,7 +26,7 @@ OperatorError                  a start refused: one sentence for the person at t
 
 
 class TurnoError(Exception):
-    """Something that has a name: the docstring of each subclass is its title for people."""
+    """Something went wrong here that should not have; the request id finds it in the service's log."""
 
     code = "internal-error"
 
@@ -126,12 +128,6 @@ class CapacityError(TurnoError):
     """The service cannot do this now; try again later."""
 
     code = "temporarily-unavailable"
-
-
-class NotReady(CapacityError):
-    """The service is not ready yet."""
-
-    code = "not-ready"
 
 
 class StorageFull(CapacityError):

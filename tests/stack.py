@@ -131,7 +131,11 @@ class Stack:
         }  # fmt: skip
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *commands[name.rstrip("2")]], env=self._environment, cwd=ROOT, stdout=log, stderr=log
+                [sys.executable, "-m", *commands[name.rstrip("2")]],
+                env=self._environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
             )
 
 

@@ -58,7 +58,7 @@ def _checks(services: ServiceSet) -> dict[str, str]:
         try:
             check()
         except (RedisError, SQLAlchemyError, StorageFull, OSError) as error:
-            log.warning("not ready", trouble=trouble, error=str(error).splitlines()[0])
+            log.debug("not ready", trouble=trouble, error=str(error).splitlines()[0])
             return trouble
         return "ok"
 

@@ -16,6 +16,7 @@ from worker import app as worker_app
 from worker import runner
 from worker.preprocessing import Float32Array, preprocess_image_for_prediction
 
+
 def _misbehaving(image: Image.Image, card: Card) -> Float32Array:
     if image.size == POISON_PX:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,80 @@
+"""The bundled model's own photos through every door, under both engines."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.settings import Settings
+from tests.conftest import LEAF_HEALTH
+from tests.photos import GOLDEN
+from tests.stack import Stack
+from worker.prepare import prepare_served_model
+
+GOLDEN_IMAGES: list[dict[str, Any]] = json.loads((GOLDEN / "golden.json").read_text())
+
+
+@pytest.fixture(scope="module", params=["openvino", "tensorflow"])
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole service under one engine."""
+    state, redis = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r")
+    prepare_served_model(
+        Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH, engine=request.param)  # type: ignore[call-arg]
+    )
+    stack = Stack(state, redis, MODEL_PATH=str(LEAF_HEALTH), ENGINE=request.param)
+    yield stack.start()
+    stack.close()
+
+
+def test_every_golden_image_gets_the_answer_that_was_recorded_in_training(stack: Stack) -> None:
+    for golden in GOLDEN_IMAGES:
+        ticket = stack.submit((GOLDEN / golden["file"]).read_bytes(), golden["file"], Prefer="wait=60")
+        result = ticket["result"]
+        assert ticket["status"] == "succeeded"
+        assert result["predicted_class"] == golden["label"]
+        assert result["predictions"] == pytest.approx(golden["probabilities"], abs=0.002)
+        assert result["model"]["engine"] == stack.settings.engine
+        assert list(ticket["timeline"]) == ["received", "queued", "claimed", "decoded", "inferred", "stored"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/"])
+def test_the_old_contract_answers_in_the_old_form(stack: Stack, path: str) -> None:
+    golden = GOLDEN_IMAGES[0]
+    answer = stack.client.post(path, files={"file": (golden["file"], (GOLDEN / golden["file"]).read_bytes())})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"filename", "predictions", "predicted_class", "confidence", "probabilities", "job_id"}
+    assert body["filename"] == golden["file"]
+    assert body["predicted_class"] == golden["label"]
+    assert body["confidence"] == max(body["predictions"]) == body["probabilities"][golden["label"]]
+    assert list(body["probabilities"].values()) == body["predictions"]
+
+
+def test_a_raw_body_is_an_image_too(stack: Stack) -> None:
+    golden = GOLDEN_IMAGES[0]
+    answer = stack.client.post(
+        "/v1/jobs",
+        content=(GOLDEN / golden["file"]).read_bytes(),
+        headers={"Content-Type": "image/jpeg", "Prefer": "wait=60"},
+    )
+    assert answer.json()["result"]["predicted_class"] == golden["label"]
+
+
+def test_an_erased_job_is_gone_and_says_so(stack: Stack) -> None:
+    golden = Path(GOLDEN_IMAGES[0]["file"])
+    ticket = stack.submit((GOLDEN / golden).read_bytes(), golden.name, Prefer="wait=60")
+    url = f"/v1/jobs/{ticket['id']}"
+    assert stack.client.delete(url).status_code == 204
+    gone = stack.client.get(url)
+    assert (gone.status_code, gone.json()["code"]) == (410, "job-erased")
+    assert not list(stack.settings.images_dir.rglob(ticket["id"]))
+
+
+def test_metrics_tell_what_happened(stack: Stack) -> None:
+    stack.submit((GOLDEN / GOLDEN_IMAGES[0]["file"]).read_bytes(), Prefer="wait=60")
+    text = stack.client.get("/metrics").text
+    assert 'turno_workers_warm{model="leaf-health"} 1.0' in text
+    assert 'turno_line_depth{model="leaf-health"} 0.0' in text
+    assert 'turno_jobs_finished_total{code="",status="succeeded"}' in text

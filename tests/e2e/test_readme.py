@@ -1,0 +1,74 @@
+"""What the README tells a newcomer to type, typed."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.stack import ROOT
+from tests.waiting import wait_for
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"(?:<!-- run: (\w+) -->\n)?```sh\n(.*?)```", re.DOTALL)
+BLOCKS = [(how or "foreground", text.strip()) for how, text in _BLOCK.findall(README)]
+_FIRST_START_SECONDS = 240  # TensorFlow converts the model, on a machine that may be busy
+
+
+def test_the_readmes_commands_lead_to_a_diagnosis(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    (start,) = [text for how, text in BLOCKS if how == "background"]
+    if Path(sys.prefix) != ROOT / ".venv":  # `make run` would install a second environment first
+        assert start == "make run"
+        start = f"exec {sys.executable} -m turno up"
+    log = tmp_path / "up.log"
+    with log.open("wb") as out:
+        environment = {**os.environ, "PORT": port, "STATE_DIR": str(tmp_path / "var")}
+        service = subprocess.Popen(
+            ["bash", "-c", start], cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        wait_for(lambda: "Ready: " in log.read_text() or service.poll() is not None, "Ready", _FIRST_START_SECONDS)
+        answers = [_typed(text, port) for how, text in BLOCKS if how == "foreground"]
+    finally:
+        os.killpg(service.pid, signal.SIGINT)
+        code = service.wait(60)
+    assert answers[0]["status"] == "queued"
+    assert answers[1]["result"]["predicted_class"] == "rust"
+    assert answers[1]["result"]["verdict"]["kind"] == "diagnosed"
+    assert answers[2]["predicted_class"] == "healthy"
+    assert code == 0, log.read_text()
+    assert not _listens(port)
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(text for _, text in BLOCKS)))
+    assert named
+    assert named <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def _typed(block: str, port: str) -> dict[str, dict[str, str]]:
+    command = block.replace("localhost:8000", f"localhost:{port}")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def _listens(port: str) -> bool:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/livez")
+    except httpx.TransportError:
+        return False
+    return True
