@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+_BODY_UNREAD = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 STATUS: dict[type[errors.TurnoError], int] = {
     errors.TurnoError: 500,
@@ -51,6 +52,8 @@ def problem(error: errors.TurnoError, headers: dict[str, str] | None = None, **e
     headers = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="turno"'
+    if status in _BODY_UNREAD:
+        headers["Connection"] = "close"  # what is left of the body is not worth reading
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", str(RETRY_SECONDS))
     document = {

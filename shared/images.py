@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +41,15 @@ class LocalImages:
     def delete(self, job_id: str) -> None:
         """Removes an image; one that is gone already is fine."""
         self._path(job_id).unlink(missing_ok=True)
+
+    def shard(self, number: int, older_than_seconds: float) -> list[str]:
+        """The ids of the images in one of the 256 folders that are older than this; begun uploads go at once."""
+        before = time.time() - older_than_seconds
+        for path in self._incoming.iterdir():
+            if path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+        folder = self._folder / f"{number % _FANOUT:02x}"
+        return [path.name for path in folder.iterdir() if path.stat().st_mtime < before]
 
     def ping(self) -> None:
         """Raises unless an image could be stored now.

@@ -180,6 +180,12 @@ def leftover_image_ids(connection: sa.Connection, size: int) -> list[str]:
     return list(connection.scalars(rows))
 
 
+def without_image(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Which of these ids have no row that still claims an image."""
+    rows = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), jobs.c.image_present)
+    return set(ids) - set(connection.scalars(rows))
+
+
 def now(connection: sa.Connection) -> datetime:
     """The database's clock."""
     return connection.scalars(sa.select(clock())).one()

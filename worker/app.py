@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from kombu import Queue
+from redis import RedisError
 
 from shared.broker import SESSION_TASK, Bell, connect_redis, make_celery, queue_of
 from shared.errors import OperatorError
@@ -99,9 +100,11 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     worker_process_shutdown.connect(lambda **_: pulse.leave(), weak=False)
 
     def tell(outcomes: Sequence[Outcome]) -> None:
-        if outcomes:
+        try:
             announce(redis, [outcome.claim.id for outcome in outcomes])
             count_finished(redis, codes_of(outcomes))
+        except RedisError as error:  # who waits reads SQL
+            log.warning("ended jobs could not be announced", error=str(error))
 
     runner = Runner(settings, database, LocalImages(settings.images_dir), model, pulse)
     return Sessions(settings, runner, Line(redis), Bell(make_celery(settings), redis), pulse, tell)

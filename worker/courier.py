@@ -31,6 +31,7 @@ log = get_logger(__name__)
 _PAGE = 1000
 _ROUND_SECONDS = 0.5  # of auditing at most: an unbroken stretch of lost jobs is mended page after page
 _ERASE_AT_ONCE = 200
+_STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 
 
 class Courier:
@@ -43,6 +44,7 @@ class Courier:
         self._bell = bell
         self._images = images
         self._cursor = ""
+        self._shard = 0
         self._models = {served_model_name(settings)}
         self._last_seen: datetime | None = None
         self._sees_since: datetime | None = None
@@ -90,6 +92,15 @@ class Courier:
         if gone:
             self._database.write(lambda connection: jobstore.forget_images(connection, gone))
 
+    def sweep(self) -> None:
+        """Removes what uploads left that broke off before their row was written; one folder of 256 a call."""
+        self._shard += 1
+        old = self._images.shard(self._shard, _STRAY_SECONDS)
+        for at in range(0, len(old), _PAGE):
+            page = old[at : at + _PAGE]
+            for id_ in self._database.read(partial(jobstore.without_image, ids=page)):
+                self._images.delete(id_)
+
     def _mend(self, page: list[NewJob]) -> bool:
         models = {job.model for job in page}
         self._models |= models
@@ -115,6 +126,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 announce(redis, [job.id for job in lost])
                 count_finished(redis, [job.error_code for job in lost if job.terminal])
             courier.audit()
+            courier.sweep()
         except (RedisError, SQLAlchemyError, OSError) as error:
             log.warning("a round of the courier failed", error=str(error).splitlines()[0])
         except Exception as error:  # kombu wraps Redis faults in its own; whatever it is, the next round tries again

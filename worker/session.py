@@ -58,21 +58,25 @@ class Sessions:
             log.warning("the line does not answer; the courier rings when it does", error=str(error))
 
     def _run(self, ids: list[str]) -> None:
-        started = time.monotonic()
         try:
-            outcomes = self._runner.run_batch(ids)
+            done = self._run_batch(ids)
             # what was not claimed with the others is gone, a duplicate, or suspected of killing workers: alone, then
-            done = {outcome.claim.id for outcome in outcomes}
-            if outcomes:
-                self._pulse.measured((time.monotonic() - started) / len(outcomes))
-                self._tell(outcomes)
-            for id_ in (id_ for id_ in ids if len(ids) > 1 and id_ not in done):
-                self._tell(self._runner.run_batch([id_]))
+            for id_ in ids if len(ids) > 1 else ():
+                if id_ not in done:
+                    self._run_batch([id_])
         except Exception as fault:
             pause = _PAUSES_SECONDS[min(self._faults, len(_PAUSES_SECONDS) - 1)]
             self._faults += 1
             log.error("batch handed back", jobs=ids, pause_seconds=pause, exc_info=fault)
             time.sleep(pause)
+
+    def _run_batch(self, ids: list[str]) -> set[str]:
+        started = time.monotonic()
+        outcomes = self._runner.run_batch(ids)
+        if outcomes:
+            self._pulse.measured((time.monotonic() - started) / len(outcomes))
+            self._tell(outcomes)
+        return {outcome.claim.id for outcome in outcomes}
 
     def _affordable(self) -> int:
         """How many jobs cost at most the batch budget, as measured; one while nothing is measured."""

@@ -81,6 +81,16 @@ def test_a_flushed_redis_loses_no_waiting_job(make_stack: StackFactory) -> None:
     assert {stack.ended(ticket["id"])["status"] for ticket in tickets} == {"succeeded"}
 
 
+def test_a_flush_under_a_running_service_loses_neither_jobs_nor_the_bell(stack: Stack, tmp_path: Path) -> None:
+    waiting = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.redis.client().flushall()
+    (tmp_path / "release").touch()
+    later = [stack.submit(PLAIN) for _ in range(5)]
+    assert {stack.ended(ticket["id"])["status"] for ticket in waiting + later} == {"succeeded"}
+    assert stack.submit(PLAIN, Prefer="wait=60")["status"] == "succeeded"
+
+
 def test_redis_may_die_and_come_back_while_jobs_wait_and_arrive(stack: Stack, tmp_path: Path) -> None:
     before = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
     wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
