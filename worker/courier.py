@@ -4,6 +4,7 @@ Each round: put back into the line what SQL says is queued and the line lacks, r
 requeue what lapsed, erase what is past its time.
 """
 
+import itertools
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ log = get_logger(__name__)
 _PAGE = 1000
 _ROUND_SECONDS = 0.5  # of auditing at most: an unbroken stretch of lost jobs is mended page after page
 _ERASE_AT_ONCE = 200
+_SWEEP_ROUNDS = 30  # with 256 folders, everything is looked at every two hours
 _STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 
 
@@ -117,7 +119,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     database = Database(settings.sql_url)
     bell = Bell(make_celery(settings), redis)
     courier = Courier(settings, database, Line(redis), bell, LocalImages(settings.images_dir))
-    while not stop.wait(settings.audit_seconds):
+    for number in itertools.count():
+        if stop.wait(settings.audit_seconds):
+            return
         try:
             now = database.read(jobstore.now)
             lost = courier.expire(now)
@@ -126,7 +130,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 announce(redis, [job.id for job in lost])
                 count_finished(redis, [job.error_code for job in lost if job.terminal])
             courier.audit()
-            courier.sweep()
+            if number % _SWEEP_ROUNDS == 0:
+                courier.sweep()
         except (RedisError, SQLAlchemyError, OSError) as error:
             log.warning("a round of the courier failed", error=str(error).splitlines()[0])
         except Exception as error:  # kombu wraps Redis faults in its own; whatever it is, the next round tries again

@@ -1,0 +1,84 @@
+"""The page with the whole service behind it: real API, Redis, worker and model."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import StackFactory
+from tests.page.conftest import EXAMPLES as PHOTOS
+from tests.page.conftest import OpenPage
+from tests.page.stub import KEY
+
+EXAMPLES = {"healthy": "healthy", "powdery-mildew": "powdery_mildew", "rust": "rust"}
+
+
+@pytest.mark.timeout(240)
+def test_each_example_is_diagnosed_rightly(make_stack: StackFactory) -> None:
+    stack = make_stack().start()
+    for example, label in EXAMPLES.items():
+        photo = (PHOTOS / f"{example}.jpg").read_bytes()
+        verdict = stack.ended(stack.submit(photo)["id"])["result"]["verdict"]
+        assert (example, verdict["kind"], verdict["class"]) == (example, "diagnosed", label)
+
+
+@pytest.mark.timeout(240)
+def test_photos_go_with_a_key_and_are_answered_reopened_and_erased(
+    make_stack: StackFactory, open_page: OpenPage
+) -> None:
+    stack = make_stack(API_KEY=KEY).start()
+    page = open_page(stack.url)
+    for example in EXAMPLES:
+        page.locator(f"[data-example={example}]").click()
+    expect(page.locator("#tray-list li")).to_have_count(3)
+    page.locator("#predict").click()
+    page.get_by_label("API key").fill("wrong" * 8)
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("This key was not accepted.")
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_role("button", name="Use this key").click()
+    for example in EXAMPLES:
+        card = page.get_by_role("article", name=f"{example}.jpg")
+        expect(card.locator(".diagnosis")).to_be_visible(timeout=30_000)
+        expect(card.locator(".bars tr")).to_have_count(5)
+        expect(card.locator(".bars")).to_contain_text("Not a leaf")
+    page.reload()
+    page.get_by_role("button", name="Open the ticket of rust.jpg").click()
+    page.get_by_role("button", name="Erase: rust.jpg").click()
+    page.get_by_role("button", name="Erase for good?: rust.jpg").click()
+    expect(page.locator(".card")).to_have_count(0)
+    expect(page.locator("#earlier-list li")).to_have_count(2)
+
+
+@pytest.mark.timeout(240)
+def test_photos_sent_before_a_worker_is_there_are_answered_once_it_is(
+    make_stack: StackFactory, open_page: OpenPage
+) -> None:
+    stack = make_stack().start("redis", "api", "courier")
+    page = open_page(stack.url)
+    expect(page.locator("#banner")).to_contain_text("The model is being prepared.")
+    page.locator("[data-example=rust]").click()
+    page.locator("#predict").click()
+    expect(page.locator(".place")).to_contain_text("In line. The model is being prepared.")
+    stack.start("worker")
+    expect(page.locator(".diagnosis")).to_be_visible(timeout=60_000)
+    expect(page.locator("#banner")).to_be_hidden(timeout=15_000)
+
+
+@pytest.mark.timeout(240)
+def test_what_is_no_image_is_refused_in_plain_words(
+    make_stack: StackFactory, open_page: OpenPage, tmp_path: Path
+) -> None:
+    stack = make_stack(UPLOAD_MAX_BYTES="100000").start("redis", "api", "courier")
+    page = open_page(stack.url)
+    refused = {
+        "cut.jpg": (b"\xff\xd8\xff\xe0" + b"0" * 500, "damaged or incomplete"),
+        "text.png": (b"no image at all", "Only PNG and JPEG"),
+        "huge.jpg": (b"\xff\xd8\xff\xe0" + b"0" * 20_000_000, "too large"),
+    }
+    for name, (content, _) in refused.items():
+        (tmp_path / name).write_bytes(content)
+    page.locator("#files").set_input_files([tmp_path / name for name in refused])
+    page.locator("#predict").click()
+    for name, (_, sentence) in refused.items():
+        expect(page.get_by_role("article", name=name).locator(".problem")).to_contain_text(sentence, timeout=20_000)
