@@ -1,6 +1,6 @@
 """The TensorFlow half of `prepare`, in a process of its own that gives its memory back when it ends.
 
-`python -m worker.convert DIGEST TARGET` reads the served model and writes into the folder TARGET
+`python -m worker.convert DIGEST TARGET` reads the settings as JSON from stdin, and writes into the folder TARGET
     card.json                 the contract, declared or derived, that fits the model
     model.xml, model.bin      OpenVINO's form; absent when it cannot be had (conversion.txt says why)
     probe.npy, keras.npy      inputs, and Keras' outputs for them: what every engine must reproduce
@@ -18,7 +18,7 @@ from PIL import Image
 
 from shared.cards import Card
 from shared.errors import OperatorError
-from shared.settings import load_settings
+from shared.settings import Settings
 from worker.engines.openvino import convert_saved_model
 from worker.engines.tensorflow import export_saved_model, load_keras, read_facts
 from worker.prepare import UNSERVABLE
@@ -28,7 +28,7 @@ from worker.served import Golden, Source, derive_card, find_source, require_fit
 _SYNTHETIC_IMAGES = 6
 
 
-def convert(source: Source, digest: str, target: Path) -> None:
+def convert(source: Source, settings: Settings, digest: str, target: Path) -> None:
     """Writes everything above for one model.
 
     Raises:
@@ -40,7 +40,7 @@ def convert(source: Source, digest: str, target: Path) -> None:
     except (ValueError, OSError, TypeError, KeyError, AttributeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise OperatorError(f"MODEL_PATH: {source.file.name} cannot be served: {reason}") from error
-    card = replace(source.card, sha256=digest) if source.card else derive_card(source, load_settings(), digest, facts)
+    card = replace(source.card, sha256=digest) if source.card else derive_card(source, settings, digest, facts)
     require_fit(card, facts)
     probe = _probe(card, source.golden)
     outputs = [np.asarray(model(probe[at : at + 1], training=False)).reshape(1, -1) for at in range(len(probe))]
@@ -89,8 +89,9 @@ def _export(file: Path, model: Any, target: Path) -> None:
 
 def main(digest: str, target: str) -> int:
     """Converts the served model; 0, or `UNSERVABLE` with the reason as the last line of stderr."""
+    settings = Settings(**json.load(sys.stdin))
     try:
-        convert(find_source(load_settings()), digest, Path(target))
+        convert(find_source(settings), settings, digest, Path(target))
     except OperatorError as error:
         sys.stderr.write(f"{error}\n")
         return UNSERVABLE

@@ -60,7 +60,7 @@ def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> N
     with tempfile.TemporaryDirectory(dir=settings.cache_dir) as scratch:
         work = Path(scratch)
         log.info("loading and converting it with TensorFlow (10 to 60 seconds, once)", model=source.name)
-        _run_convert(digest, work)
+        _run_convert(settings, digest, work)
         card = json.loads((work / "card.json").read_text())
         log.info("comparing the engines with Keras", model=source.name, wanted=str(settings.engine))
         probe, expected = np.load(work / "probe.npy"), np.load(work / "keras.npy")
@@ -72,10 +72,13 @@ def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> N
     log.info("prepared", model=source.name, **choice)
 
 
-def _run_convert(digest: str, target: Path) -> None:
+def _run_convert(settings: Settings, digest: str, target: Path) -> None:
     command = [sys.executable, "-m", "worker.convert", digest, str(target)]
+    told = settings.model_dump_json(include={"model_path", *_CARD_SETTINGS})
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_CONVERT_SECONDS, check=False)
+        done = subprocess.run(
+            command, input=told, capture_output=True, text=True, timeout=_CONVERT_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise OperatorError(f"Converting the model took longer than {_CONVERT_SECONDS} seconds.") from error
     last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

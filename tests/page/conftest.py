@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "api" / "static" / "examples"
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     """Playwright without its own browsers."""
     expect.set_options(timeout=PATIENCE_MS)
@@ -29,7 +29,7 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """A real Chromium; missing, it skips at home and fails in CI."""
     if not CHROMIUM.exists():
@@ -40,7 +40,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stub_server() -> Iterator[Stub]:
     """The stub's process-wide server."""
     with running_stub() as stub:

@@ -1,0 +1,86 @@
+"""A Keras model from elsewhere, dropped in by MODEL_PATH, answers exactly as its author trained it."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.errors import OperatorError
+from shared.settings import Settings
+from tests.conftest import StackFactory
+from tests.photos import jpeg
+from tests.stack import ROOT
+from worker.prepare import prepare_served_model
+
+# the logit of each class is ten times the mean of one colour, in 0 to 1: wrong scaling, colour order or label
+# order gives another class, or other numbers
+_AUTHOR = """
+import sys, numpy as np
+from worker.engines.tensorflow import keras
+layers, shape, order = keras.layers, eval(sys.argv[2]), eval(sys.argv[3])
+pooled = layers.GlobalAveragePooling2D()(image := keras.Input(shape))
+head = layers.Dense(3, activation="softmax")
+model = keras.Model(image, head(pooled))
+head.set_weights([10 * np.eye(3)[:, order], np.zeros(3)])
+model.export(sys.argv[1]) if sys.argv[1].endswith("saved") else model.save(sys.argv[1])
+"""
+GREEN = (0, 255, 0)
+
+
+def author_saves(path: Path, shape: tuple[int, int, int] = (180, 180, 3), order: tuple[int, ...] = (0, 1, 2)) -> None:
+    """Trains nothing, saves a model whose answers are known: class i answers to colour `order[i]`."""
+    subprocess.run([sys.executable, "-c", _AUTHOR, str(path), repr(shape), repr(order)], cwd=ROOT, check=True)
+
+
+def test_its_labels_scale_and_colours_are_those_of_its_training_until_the_file_is_replaced(
+    make_stack: StackFactory, tmp_path: Path
+) -> None:
+    file = tmp_path / "finalModel.keras"
+    author_saves(file)
+    stack = make_stack(MODEL_PATH=str(file), LABELS="healthy, powdery_mildew, rust", MODEL_SCALE="1/255")
+    prepare_served_model(stack.settings)
+    stack.start()
+    first = stack.submit(jpeg(300, 200, GREEN), Prefer="wait=60")["result"]
+    sure = math.exp(10) / (math.exp(10) + 2)
+    assert first["predicted_class"] == "powdery_mildew"
+    assert first["predictions"] == pytest.approx([(1 - sure) / 2, sure, (1 - sure) / 2], abs=1e-4)
+    (card,) = stack.client.get("/v1/models").json()["models"]
+    assert (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 180, 180)
+    assert "interpolation: bilinear" in card["assumed"]
+
+    author_saves(file, order=(1, 2, 0))
+    stack.tell_to_stop("worker")
+    stack.wait_stopped("worker")
+    prepare_served_model(stack.settings)
+    stack.start("worker")
+    second = stack.submit(jpeg(300, 200, GREEN), Prefer="wait=60")["result"]
+    assert second["predicted_class"] == "healthy"
+    assert second["model"]["sha256"] != first["model"]["sha256"]
+
+
+@pytest.mark.parametrize("name", ["vgg.h5", "saved"])
+def test_other_formats_and_upright_images_are_read_as_well(name: str, make_stack: StackFactory, tmp_path: Path) -> None:
+    author_saves(tmp_path / name, shape=(72, 50, 3))
+    stack = make_stack(MODEL_PATH=str(tmp_path / name), LABELS="a,b,c", MODEL_SCALE="1/255")
+    prepare_served_model(stack.settings)
+    stack.start()
+    assert stack.submit(jpeg(100, 100, GREEN), Prefer="wait=60")["result"]["predicted_class"] == "b"
+    (card,) = stack.client.get("/v1/models").json()["models"]
+    assert (card["width_px"], card["height_px"]) == (50, 72)
+
+
+def test_what_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "finalModel.keras"
+    author_saves(file)
+    with pytest.raises(OperatorError, match=r"finalModel\.keras has 3 classes and LABELS names 0: set LABELS"):
+        prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=file))  # type: ignore[call-arg]
+
+
+def test_a_file_that_is_no_model_is_refused_with_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "finalModel.keras"
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(OperatorError, match=r"finalModel\.keras cannot be served") as refusal:
+        prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=file))  # type: ignore[call-arg]
+    assert "\n" not in str(refusal.value)
