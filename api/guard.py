@@ -20,6 +20,7 @@ log = get_logger("api.access")
 
 _OPEN_PATHS = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/favicon.ico"}
 _OPEN_PREFIX = "/static/"
+_PROBES = {"/readyz", "/health"}  # "not yet" is an answer, not a fault
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _FORM_OVERHEAD_BYTES = 16_384  # multipart boundaries and the other fields around the image
@@ -95,7 +96,8 @@ class Guard:
     def _note(self, scope: Scope, state: dict[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or ("/static" if "/static/" in scope["path"] else "-")
         self._seconds.labels(scope["method"], route, str(status)).observe(seconds)
-        level: Callable[..., Any] = log.warning if status in (401, 403) or status >= 500 else log.info
+        refused = status in (401, 403) or (status >= 500 and route not in _PROBES)
+        level: Callable[..., Any] = log.warning if refused else log.info
         level(
             "request",
             method=scope["method"],
@@ -103,7 +105,7 @@ class Guard:
             status=status,
             ms=round(seconds * 1000, 1),
             caller=state["caller"],
-            job=state.get("job"),
+            **({"job": state["job"]} if "job" in state else {}),
             client=(scope.get("client") or ("-", 0))[0],
             request_id=state["request_id"],
         )

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import jobstore
@@ -126,7 +127,7 @@ class Intake:
                 self._line.join(jobs)
                 for model in {job.model for job in jobs}:
                     self._bell.ring(model)
-            except Exception as error:  # RedisError, or kombu's own wrapping of it
+            except RedisError as error:
                 quiet_until = time.monotonic() + _QUIET_SECONDS
                 log.warning("the line does not answer; the courier will put jobs into it", error=str(error))
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from celery import Celery
-from redis import Redis
+from kombu.exceptions import KombuError
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -74,7 +75,15 @@ class Bell:
         self._redis = redis
 
     def ring(self, model: str) -> None:
-        """Publishes one message for `model` unless one waits; two callers at once may publish two: harmless."""
+        """Publishes one message for `model` unless one waits; two callers at once may publish two: harmless.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
         queue = queue_of(model)
-        if not self._redis.llen(queue):
+        if self._redis.llen(queue):
+            return
+        try:
             self._celery.send_task(SESSION_TASK, args=[model], queue=queue, retry=False, ignore_result=True)
+        except KombuError as error:
+            raise RedisError(str(error)) from error

@@ -9,10 +9,12 @@ import secrets
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from kombu import Queue
 from redis import RedisError
@@ -36,6 +38,8 @@ _LOAD_SECONDS = 180  # Celery kills a child that is not up by then; its default 
 
 def create_worker(settings: Settings) -> Celery:
     """The Celery application of a worker for the served model."""
+    # it warns a root worker of pickled messages; ours takes JSON alone
+    warnings.simplefilter("ignore", SecurityWarning)
     model = served_model_name(settings)
     boot = f"{socket.gethostname()[:60]}/{secrets.token_hex(4)}/"  # one Celery parent; its children add their pid
     app = make_celery(

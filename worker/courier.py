@@ -134,7 +134,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 courier.sweep()
         except (RedisError, SQLAlchemyError, OSError) as error:
             log.warning("a round of the courier failed", error=str(error).splitlines()[0])
-        except Exception as error:  # kombu wraps Redis faults in its own; whatever it is, the next round tries again
+        except Exception as error:  # whatever it is, the next round still heals what it can
             log.error("a round of the courier failed", exc_info=error)
 
 

@@ -52,7 +52,6 @@ class Sessions:
                 if len(ids) == most:
                     self._bell.ring(model)  # there is more: idle workers join
                 self._run(ids)
-                self._faults = 0
             self._bell.ring(model)
         except RedisError as error:
             log.warning("the line does not answer; the courier rings when it does", error=str(error))
@@ -64,6 +63,7 @@ class Sessions:
             for id_ in ids if len(ids) > 1 else ():
                 if id_ not in done:
                     self._run_batch([id_])
+            self._faults = 0
         except Exception as fault:
             pause = _PAUSES_SECONDS[min(self._faults, len(_PAUSES_SECONDS) - 1)]
             self._faults += 1
