@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         redoc_url=None,
+        responses=problems.RESPONSES,
     )
     app.state.services = services
     problems.install(app)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 _FIELD_MAX_BYTES = 4096
-_FIELDS_MAX = 20
+_PARTS_MAX = 20
 _FILE_FIELD = "file"
 _FILENAME_MAX = 255
 
@@ -58,6 +58,7 @@ class MultipartBody:
         self.filename: str | None = None
         self.fields: dict[str, str] = {}
         self._found = self._ended = False
+        self._parts = 0
         self._header = (bytearray(), bytearray())
         self._disposition = b""
         self._into: bytearray | None = None
@@ -72,7 +73,10 @@ class MultipartBody:
             "on_headers_finished": self._headers_finished,
             "on_end": self._end,
         }
-        self._parser = MultipartParser(boundary, callbacks)
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:
+            raise MalformedRequest("The Content-Type's boundary cannot be used.") from error
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes; raises MalformedRequest when they are no form."""
@@ -90,6 +94,9 @@ class MultipartBody:
 
     def _part_begin(self) -> None:
         self._disposition = b""
+        self._parts += 1
+        if self._parts > _PARTS_MAX:
+            raise MalformedRequest("The form has too many parts.")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._header[0].extend(data[start:end])
@@ -122,8 +129,6 @@ class MultipartBody:
 
     def _part_end(self) -> None:
         if self._into is not None and self._into is not self.image:
-            if len(self.fields) >= _FIELDS_MAX:
-                raise MalformedRequest("The form has too many fields.")
             self.fields[self._name] = self._into.decode("utf-8", "replace")
         self._into = None
 

@@ -1,6 +1,7 @@
 """The gate before every route, passed before a body is read: host, key, size; and the access log behind it."""
 
 import ipaddress
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
+from api.uploads import FORM_OVERHEAD_BYTES
 from shared.errors import HostRefused, TurnoError, Unauthorized, UploadTooLarge
 from shared.keys import LOCAL_CALLER, KeyRing
 from shared.logs import get_logger
@@ -21,11 +23,8 @@ log = get_logger("api.access")
 _OPEN_PATHS = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/favicon.ico"}
 _OPEN_PREFIX = "/static/"
 _PROBES = {"/readyz", "/health"}  # "not yet" is an answer, not a fault
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
+_LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_FORM_OVERHEAD_BYTES = 16_384  # multipart boundaries and the other fields around the image
-_WITHOUT_BODY = {"GET", "HEAD", "DELETE", "OPTIONS"}
-_SMALL_BODY_BYTES = 65_536
 
 
 class Guard:
@@ -34,7 +33,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings, keys: KeyRing, seconds: Histogram) -> None:
         self._app = app
         self._keys = keys
-        self._most_bytes = settings.upload_max_bytes + _FORM_OVERHEAD_BYTES
+        self._most_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,10 +85,12 @@ class Guard:
 
     def _require_local(self, scope: Scope, headers: Headers) -> None:
         # a name other than localhost is another site's page in this machine's browser (DNS rebinding)
-        name = headers.get("host", "").rsplit(":", 1)[0] if "]" not in headers.get("host", "") else "[::1]"
         peer = (scope.get("client") or ("127.0.0.1", 0))[0]
-        if name.lower() not in _LOCAL_NAMES or not _loopback(peer):
+        if not _LOCAL_HOST.fullmatch(headers.get("host", "")) or not _loopback(peer):
             raise HostRefused
+        # and a form on another site's page can send an image here without reading the answer
+        if not _LOCAL_HOST.fullmatch(headers.get("origin", "http://localhost").partition("://")[2]):
+            raise HostRefused("Without a key this service takes nothing from other sites' pages.")
         if any(header in headers for header in _PROXY_HEADERS):
             raise HostRefused("Behind a proxy a key is needed: set API_KEY.")
 

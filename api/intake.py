@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 
 from redis import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared import jobstore
 from shared.broker import Bell
@@ -103,7 +102,7 @@ class Intake:
     def _commit(self, group: list[_Submission]) -> None:
         try:
             self._write([submission.job for submission in group])
-        except SQLAlchemyError as error:
+        except Exception as error:  # a committer that ends here would leave every later caller waiting
             if len(group) > 1:  # one bad row must not take the others with it
                 for submission in group:
                     self._commit([submission])

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared import errors
@@ -44,6 +46,27 @@ STATUS: dict[type[errors.TurnoError], int] = {
     errors.ModelFault: 500,
 }
 _BY_CODE = {error.code: error for error in STATUS}
+
+
+class Problem(BaseModel):
+    """What every refusal looks like (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="stable; docs/errors.md lists them")
+    request_id: str = Field(description="finds the request in the service's log")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    kind: {
+        "model": Problem,
+        "description": text,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for kind, text in (("4XX", "The request is refused"), ("5XX", "The service cannot, now or at all"))
+}
 
 
 def problem(error: errors.TurnoError, headers: dict[str, str] | None = None, **extensions: Any) -> JSONResponse:
@@ -89,6 +112,11 @@ def install(app: FastAPI) -> None:
         if isinstance(error, errors.CapacityError):
             log.warning("refused for now", code=error.code, exc_info=error.__cause__)
         return problem(error, request_id=request.state.request_id)
+
+    @on(SQLAlchemyError)
+    async def database(request: Request, error: Exception) -> JSONResponse:
+        log.error("the database failed", request_id=request.state.request_id, exc_info=error)
+        return problem(errors.StoreUnavailable(), request_id=request.state.request_id)
 
     @on(RequestValidationError)
     async def invalid(request: Request, error: Exception) -> JSONResponse:

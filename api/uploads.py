@@ -12,6 +12,7 @@ from shared.imagefile import require_image
 from shared.images import Incoming, LocalImages
 from shared.settings import Settings
 
+FORM_OVERHEAD_BYTES = 65_536  # multipart boundaries and the other fields around the image
 _SPILL_BYTES = 262_144  # up to here an image waits in memory and costs a single hop to a thread
 
 
@@ -50,8 +51,11 @@ async def receive_upload(request: Request, images: LocalImages, settings: Settin
 
 
 async def _stream(request: Request, body: Body, incoming: Incoming, most_bytes: int) -> None:
-    spilled = 0
+    spilled = received = 0
     async for chunk in request.stream():
+        received += len(chunk)
+        if received > most_bytes + FORM_OVERHEAD_BYTES:
+            raise UploadTooLarge(f"The upload has more than {most_bytes:,} bytes.")
         body.feed(chunk)
         if spilled + len(body.image) > most_bytes:
             raise UploadTooLarge(f"The image has more than {most_bytes:,} bytes.")

@@ -35,11 +35,12 @@ class Waiting:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._reread())]
 
     async def stop(self) -> None:
-        """Ends listening and lets every waiter go."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._wake(set(self._waiters))
+        """Ends listening."""
+        # again and again: a cancellation that meets redis-py's connecting is swallowed there
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.1)
 
     @contextlib.asynccontextmanager
     async def watching(self, job_id: str) -> AsyncIterator[asyncio.Event]:
@@ -60,7 +61,9 @@ class Waiting:
 
     async def _listen(self) -> None:
         while True:
-            redis = Redis.from_url(self._redis_url, socket_connect_timeout=1, health_check_interval=5)
+            redis = Redis.from_url(
+                self._redis_url, socket_timeout=None, socket_connect_timeout=1, health_check_interval=5
+            )
             try:
                 async with redis.pubsub() as subscription:
                     await subscription.subscribe(CHANNEL)

@@ -65,6 +65,7 @@ class Card:
 _TOP = {"name", "version", "file", "sha256", "description", "licence"}
 _INPUT = {"width_px", "height_px", "channels", "color_order", "scale", "interpolation", "exif"}
 _OUTPUT = {"activation", "temperature", "diagnosed_at", "tolerance"}
+_TEXTS = ("name", "version", "file", "sha256", "description", "licence")
 _CHOICES = {
     "color_order": COLOR_ORDERS,
     "scale": SCALES,
@@ -98,13 +99,19 @@ def parse_card(document: dict[str, Any]) -> Card:
     """The card in a parsed TOML document, every entry checked."""
     entries = {key: value for key, value in document.items() if key not in ("input", "output", "labels")}
     _known(entries, _TOP, "")
-    for table, allowed in (("input", _INPUT), ("output", _OUTPUT)):
-        _known(document.get(table, {}), allowed, f"{table}.")
-        entries |= document.get(table, {})
+    for name, allowed in (("input", _INPUT), ("output", _OUTPUT)):
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise CardError(f"{name} must be a table: [{name}]")
+        _known(table, allowed, f"{name}.")
+        entries |= table
     for key in _REQUIRED:
         if key not in entries:
             raise CardError(f"{key} is missing")
-    labels = tuple(_label(entry) for entry in document.get("labels", []))
+    labels = document.get("labels", [])
+    if not isinstance(labels, list):
+        raise CardError("labels must be tables: one [[labels]] for each output")
+    labels = tuple(_label(entry) for entry in labels)
     return check_card(Card(**entries, labels=labels))
 
 
@@ -120,8 +127,11 @@ def check_card(card: Card) -> Card:
     Raises:
         CardError: names the first entry that is not.
     """
+    for key in _TEXTS:
+        if not isinstance(getattr(card, key), str):
+            raise CardError(f"{key} is {getattr(card, key)!r}; it must be text")
     for key, choices in _CHOICES.items():
-        if getattr(card, key) not in choices:
+        if isinstance(getattr(card, key), bool) or getattr(card, key) not in choices:
             raise CardError(f"{key} is {getattr(card, key)!r}; it must be one of {', '.join(map(str, choices))}")
     for key in ("width_px", "height_px"):
         value = getattr(card, key)
@@ -129,8 +139,12 @@ def check_card(card: Card) -> Card:
             raise CardError(f"{key} is {value!r}; it must be a whole number of pixels from 1 to 8192")
     for key, low, high in (("temperature", 0.01, 100.0), ("diagnosed_at", 0.0, 1.0), ("tolerance", 0.0, 1.0)):
         value = getattr(card, key)
-        if not isinstance(value, int | float) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise CardError(f"{key} is {value!r}; it must be a number from {low} to {high}")
+    if card.channels == 1 and (card.scale in ("imagenet", "caffe") or card.color_order != "RGB"):
+        raise CardError(f"scale {card.scale} and color_order {card.color_order} are for 3 channels, channels is 1")
+    if card.activation == "sigmoid" and len(card.labels) != 2:
+        raise CardError(f"activation sigmoid has one output for two labels, labels has {len(card.labels)}")
     if len(card.labels) < 2:
         raise CardError("at least two labels are needed, in the order of the model's outputs")
     if len(set(card.label_ids)) != len(card.labels):
@@ -144,8 +158,16 @@ def _known(entries: dict[str, Any], allowed: set[str], prefix: str) -> None:
             raise CardError(f"{prefix}{key} is not an entry of a card; known are {', '.join(sorted(allowed))}")
 
 
-def _label(entry: dict[str, Any]) -> Label:
+def _label(entry: Any) -> Label:
+    if not isinstance(entry, dict):
+        raise CardError(f"labels: {entry!r} is no table: write [[labels]] with an id")
     _known(entry, {"id", "recognised", "name", "advice"}, "labels.")
     if not isinstance(entry.get("id"), str) or not entry["id"]:
-        raise CardError("a label has no id")
+        raise CardError("labels.id: a label has no id, or one that is no text")
+    if not isinstance(entry.get("recognised", True), bool):
+        raise CardError(f"labels.recognised of {entry['id']} must be true or false")
+    for key in ("name", "advice"):
+        texts = entry.get(key, {})
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise CardError(f'labels.{key} of {entry["id"]} must be texts by language: {{ en = "…", es = "…" }}')
     return Label(**entry)

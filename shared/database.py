@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from filelock import FileLock
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -77,12 +78,16 @@ class Database:
 
 def migrate(url: str) -> None:
     """Brings the database at `url` to the present shape; does nothing when it is there already."""
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["url"] = url
-    command.upgrade(config, "head")
+    if not url.startswith("sqlite:///"):
+        command.upgrade(config, "head")  # PostgreSQL lets one in at a time by a lock of its own
+        return
+    file = Path(url.removeprefix("sqlite:///"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.migrating"):
+        command.upgrade(config, "head")
 
 
 def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:

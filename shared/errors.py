@@ -7,7 +7,7 @@ TurnoError
 │   ├── MalformedRequest       no file, unknown field, broken multipart
 │   ├── Unauthorized           no key or a wrong one
 │   ├── HostRefused            open mode reached by another name than localhost, or through a proxy
-│   ├── UnknownModel, UnknownJob
+│   ├── UnknownRoute, MethodRefused, UnknownModel, UnknownJob
 │   ├── JobErased              was here, is gone
 │   ├── MoveRefused            the job's present state does not allow it
 │   ├── UploadTooLarge         too many bytes
@@ -137,7 +137,7 @@ class StorageFull(CapacityError):
 
 
 class StoreUnavailable(CapacityError):
-    """The service's database does not answer; nothing was accepted."""
+    """The service's database does not answer; nothing was changed."""
 
     code = "store-unavailable"
 

@@ -1,12 +1,14 @@
 """Whether an uploaded file is an image that may be decoded: told from its header and its end, undecoded."""
 
+import mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from shared.errors import ImageTooManyPixels, ImageTypeRefused, ImageUndecodable
 
-FORMATS = ("PNG", "JPEG", "MPO")  # MPO: what Pillow calls a phone's multi-picture JPEG
+_FORMATS = ("PNG", "JPEG")  # Pillow turns a phone's multi-picture JPEG into its MPO by itself
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -43,9 +45,7 @@ def require_image(path: Path, max_pixels: int) -> None:
     else:
         raise ImageTypeRefused(_what_it_is(head))
     try:
-        # MAX_IMAGE_PIXELS would warn or raise on its own terms; the check below is the one that counts
-        Image.MAX_IMAGE_PIXELS = None
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with open_image(path) as image:
             width_px, height_px = image.size
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageUndecodable from error
@@ -53,8 +53,20 @@ def require_image(path: Path, max_pixels: int) -> None:
         raise ImageTooManyPixels(
             f"The image has {width_px} × {height_px} pixels; at most {max_pixels:,} pixels in all are taken."
         )
-    if not complete(path.read_bytes()):
-        raise ImageUndecodable("The image is incomplete: the file ends too early. Upload it again from the original.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if not complete(data):
+            raise ImageUndecodable("The image is incomplete: the file ends too early. Upload it from the original.")
+
+
+def open_image(file: Path | BinaryIO) -> Image.Image:
+    """A PNG or JPEG with its header read and nothing decoded.
+
+    Raises:
+        OSError, SyntaxError, ValueError: no such image.
+    """
+    # it would warn or raise on its own terms; `require_image` has the check that counts
+    Image.MAX_IMAGE_PIXELS = None
+    return Image.open(file, formats=_FORMATS)
 
 
 def _what_it_is(head: bytes) -> str:
@@ -64,7 +76,7 @@ def _what_it_is(head: bytes) -> str:
     return "This is neither a PNG nor a JPEG image, whatever its name says; only these are taken."
 
 
-def _png_complete(data: bytes) -> bool:
+def _png_complete(data: mmap.mmap) -> bool:
     """Whether the chunks reach the end marker (PNG specification, 5.3)."""
     position = len(_PNG_MAGIC)
     while position + 12 <= len(data):
@@ -76,7 +88,7 @@ def _png_complete(data: bytes) -> bool:
     return False
 
 
-def _jpeg_complete(data: bytes) -> bool:
+def _jpeg_complete(data: mmap.mmap) -> bool:
     """Whether the first picture's end marker is there (ITU T.81, B.1.1).
 
     The segments before the first scan are stepped over, for a thumbnail in them has an end marker of its own;

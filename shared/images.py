@@ -1,5 +1,6 @@
 """Where uploaded images lie between upload and erasure: files named by job id."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -103,12 +104,14 @@ class Incoming:
             self._temporary.rename(self._final)
             _sync_folder(self._final.parent)
         except OSError as error:
+            self._final.unlink(missing_ok=True)
             raise StorageFull from error
 
     def close(self) -> None:
         """Removes what was not kept; to be called in any case."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
 

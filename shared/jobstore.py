@@ -16,6 +16,7 @@ from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome,
 from shared.tables import clock, jobs
 
 _LOSE_AT_ONCE = 500
+_HAS_IMAGE: sa.ColumnClause[bool] = sa.literal_column("image_present")  # as the partial index has it
 _JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 
 
@@ -176,13 +177,13 @@ def expired_ids(connection: sa.Connection, before: datetime, size: int) -> list[
 
 def leftover_image_ids(connection: sa.Connection, size: int) -> list[str]:
     """Erased jobs whose image was not yet seen to go."""
-    rows = sa.select(jobs.c.id).where(jobs.c.erased_at.is_not(None), jobs.c.image_present).limit(size)
+    rows = sa.select(jobs.c.id).where(jobs.c.erased_at.is_not(None), _HAS_IMAGE).limit(size)
     return list(connection.scalars(rows))
 
 
 def without_image(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     """Which of these ids have no row that still claims an image."""
-    rows = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), jobs.c.image_present)
+    rows = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), _HAS_IMAGE)
     return set(ids) - set(connection.scalars(rows))
 
 

@@ -1,8 +1,9 @@
 """What stands in Redis, and how it is taken: one waiting line for each model.
 
 The line is a sorted set of job ids. The score is the job's priority class and its turn: a caller's next
-turn is one after the later of its own last turn and the turn now being served, so callers alternate and
-nobody's ten thousand images bury somebody else's one (start-time fair queueing).
+turn is one after its own last, but no earlier than the turn now being served. So callers alternate, and
+nobody's ten thousand images bury somebody else's one (start-time fair queueing); within a turn, who came
+first goes first.
 
 SQL holds the truth; whatever is lost here, the courier's audit puts back.
 """
@@ -28,7 +29,7 @@ for i = 2, #ARGV, 3 do
     local serving = head[2] and tonumber(head[2]) - base
       or tonumber(redis.call('HGET', KEYS[2], 'served:' .. class) or 0)
     local mine = class .. ':' .. caller
-    local turn = math.max(tonumber(redis.call('HGET', KEYS[2], mine) or 0), serving) + 1
+    local turn = math.max(tonumber(redis.call('HGET', KEYS[2], mine) or 0) + 1, serving)
     redis.call('HSET', KEYS[2], mine, turn)
     redis.call('ZADD', KEYS[1], base + turn, id)
   end

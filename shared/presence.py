@@ -25,7 +25,8 @@ _WARM = """
 local now = tonumber(redis.call('TIME')[1])
 local notes = {}
 for _, owner in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], '+inf')) do
-  notes[#notes + 1] = redis.call('HGET', KEYS[2], owner)
+  local note = redis.call('HGET', KEYS[2], owner)
+  if note then notes[#notes + 1] = note end
 end
 return notes
 """

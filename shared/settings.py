@@ -107,5 +107,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(f"{_named(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors())
         raise OperatorError(f"These settings cannot be used: {faults}.") from error
+
+
+def _named(field: str) -> str:
+    return "PORT or UVICORN_PORT" if field == "port" else field.upper()

@@ -64,6 +64,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """The same picture with 8 bits a channel; Pillow's own conversion clips 16-bit values to white."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        return image.convert("RGBA")  # the same colours; a direct conversion to RGB warns
     if image.mode == "F":
         raise ValueError("floating-point pixels have no defined range")
     return image

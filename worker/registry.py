@@ -1,6 +1,7 @@
 """Which model answers: the prepared one, loaded once in each child; a restart swaps it."""
 
 import json
+import re
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -82,8 +83,9 @@ def point_to(cache: Path, name: str, folder: Path) -> None:
     fresh = cache / f"{name}.current.new"
     fresh.write_text(folder.name)
     fresh.rename(cache / f"{name}.current")
-    for old in cache.glob(f"{name}-*"):
-        if old.is_dir() and old != folder:
+    prepared = re.compile(re.escape(name) + r"-[0-9a-f]{12}-[0-9a-f]{12}")  # never leaf-health's for leaf
+    for old in cache.iterdir():
+        if prepared.fullmatch(old.name) and old != folder:
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from shared import jobstore
 from shared.database import Database
 from shared.errors import ImageMissing, ImageUndecodable, ModelFault
-from shared.imagefile import FORMATS
+from shared.imagefile import open_image
 from shared.images import LocalImages
 from shared.jobs import Claim, Outcome
 from shared.logs import get_logger
@@ -86,7 +85,7 @@ class Runner:
                 hand.outcomes.append(_failed(claim, ImageMissing()))
                 continue
             try:
-                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                with open_image(io.BytesIO(data)) as image:
                     hand.inputs.append(preprocess_image_for_prediction(image, self._model.card))
             except Exception as error:  # whatever a decoder raises, it is this image's fault
                 log.warning("job failed", job=claim.id, code=ImageUndecodable.code, exc_info=error)

@@ -118,7 +118,7 @@ class _ModelLine:
             return
         heads = [turn for priority, turn, _ in self.standing.values() if priority is job.priority]
         serving = min(heads) if heads else self.served.get(job.priority, 0)
-        turn = max(self.turns.get((job.priority, job.caller), 0), serving) + 1
+        turn = max(self.turns.get((job.priority, job.caller), 0) + 1, serving)
         self.turns[job.priority, job.caller] = turn
         self.standing[job.id] = (job.priority, turn, job.id)
 

@@ -1,0 +1,34 @@
+"""A runner with everything real around it, and a tiny engine in the model's place."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.broker import connect_redis
+from shared.database import Database, migrate
+from shared.images import LocalImages
+from shared.line import Line
+from shared.settings import Settings
+from tests.redis_server import RedisServer
+from tests.worker.bench import Bench, TinyEngine, card
+from worker.pulse import Pulse
+from worker.registry import ServedModel
+from worker.runner import Runner
+
+
+@pytest.fixture
+def bench(tmp_path: Path, redis_server: RedisServer) -> Iterator[Bench]:
+    """One worker child's parts, put together."""
+    settings = Settings(_env_file=None, state_dir=tmp_path, redis_url=redis_server.url, model_path=tmp_path / "leaf")
+    migrate(settings.sql_url)
+    database, images = Database(settings.sql_url), LocalImages(settings.images_dir)
+    images.prepare()
+    for short in "abcde":  # the folders of ids as short as tests use them
+        (settings.images_dir / short).mkdir()
+    redis, engine = connect_redis(redis_server.url), TinyEngine()
+    model = ServedModel("leaf", card(), engine)
+    pulse = Pulse(settings, database, redis, model, "host/boot/1")
+    runner = Runner(settings, database, images, model, pulse)
+    yield Bench(settings, database, images, Line(redis), redis, engine, pulse, runner)
+    database.close()

@@ -1,0 +1,113 @@
+"""What was dropped is picked up, once and in time."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import jobstore
+from shared.broker import Bell, make_celery, queue_of
+from shared.jobs import JobStatus
+from tests.photos import jpeg
+from tests.shared.make import add, claim, get, succeed
+from tests.worker.bench import Bench
+from worker.courier import Courier
+
+
+@pytest.fixture
+def courier(bench: Bench) -> Courier:
+    return _courier(bench)
+
+
+def _courier(bench: Bench, **changes: Any) -> Courier:
+    settings = bench.settings.model_copy(update=changes)
+    bell = Bell(make_celery(settings), bench.redis)
+    return Courier(settings, bench.database, bench.line, bell, bench.images)
+
+
+def test_an_audit_puts_back_what_is_missing_and_only_that(bench: Bench, courier: Courier) -> None:
+    for id_ in "abcd":
+        bench.queue(id_, jpeg())
+    courier.audit()
+    succeed(bench.database, *claim(bench.database, "c"))
+    claim(bench.database, "d")
+    bench.line.leave("leaf", ["a", "c", "d"])
+    courier.audit()
+    assert sorted(bench.line.take("leaf", 9)) == ["a", "b"]
+
+
+def test_an_audit_rings_once_while_somebody_waits_and_not_otherwise(bench: Bench, courier: Courier) -> None:
+    courier.audit()
+    assert bench.redis.llen(queue_of("leaf")) == 0
+    bench.queue("a", jpeg())
+    courier.audit()
+    courier.audit()
+    assert bench.redis.llen(queue_of("leaf")) == 1
+
+
+def test_audits_mend_a_line_lost_as_a_whole_over_many_pages(bench: Bench, courier: Courier) -> None:
+    add(bench.database, *(f"{number:05}" for number in range(2500)))
+    for _ in range(4):
+        courier.audit()
+    assert bench.line.depth("leaf") == 2500
+
+
+def test_a_courier_waits_a_full_lease_before_it_takes_anything_away(bench: Bench, courier: Courier) -> None:
+    bench.queue("a", jpeg())
+    claim(bench.database, "a", lease_seconds=0)
+    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    lost = {at: courier.expire(start + timedelta(seconds=at)) for at in range(0, 40, 10)}
+    assert {at: len(jobs) for at, jobs in lost.items()} == {0: 0, 10: 0, 20: 0, 30: 1}
+    assert (get(bench.database, "a").status, get(bench.database, "a").lost_count) == (JobStatus.QUEUED, 1)
+
+
+def test_a_courier_that_was_blind_waits_a_full_lease_again(bench: Bench, courier: Courier) -> None:
+    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    for at in range(0, 60, 10):
+        courier.expire(start + timedelta(seconds=at))
+    bench.queue("a", jpeg())
+    claim(bench.database, "a", lease_seconds=0)
+    awake = start + timedelta(seconds=600)
+    counts = [len(courier.expire(awake + timedelta(seconds=at))) for at in range(0, 40, 10)]
+    assert counts == [0, 0, 0, 1]
+
+
+def test_a_living_lease_is_left_alone(bench: Bench, courier: Courier) -> None:
+    bench.queue("a", jpeg())
+    claim(bench.database, "a", lease_seconds=3600)
+    start = bench.database.read(jobstore.now)
+    assert not any(courier.expire(start + timedelta(seconds=at)) for at in range(0, 60, 10))
+
+
+def test_what_is_past_its_retention_is_erased_with_its_image(bench: Bench) -> None:
+    courier = _courier(bench, retention_days=30)
+    for id_ in "ab":
+        bench.queue(id_, jpeg())
+    succeed(bench.database, *claim(bench.database, "a"))
+    now = bench.database.read(jobstore.now)
+    courier.erase(now + timedelta(days=29))
+    assert get(bench.database, "a").erased_at is None
+    courier.erase(now + timedelta(days=31))
+    assert get(bench.database, "a").erased_at is not None
+    with pytest.raises(FileNotFoundError):
+        bench.images.open("a")
+    assert get(bench.database, "b").erased_at is None
+    bench.images.open("b").close()
+
+
+def test_without_a_retention_everything_is_kept(bench: Bench) -> None:
+    courier = _courier(bench, retention_days=0)
+    bench.queue("a", jpeg())
+    succeed(bench.database, *claim(bench.database, "a"))
+    courier.erase(bench.database.read(jobstore.now) + timedelta(days=9999))
+    assert get(bench.database, "a").erased_at is None
+
+
+def test_an_erasure_that_was_interrupted_is_completed(bench: Bench, courier: Courier) -> None:
+    bench.queue("a", jpeg())
+    bench.database.write(lambda connection: jobstore.erase(connection, ["a"]))
+    bench.images.open("a").close()
+    courier.erase(bench.database.read(jobstore.now))
+    with pytest.raises(FileNotFoundError):
+        bench.images.open("a")
+    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
