@@ -6,14 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import sqlalchemy as sa
 
 from shared.database import Database, migrate
 from shared.settings import Settings
+from shared.tables import jobs
 from tests.redis_server import RedisServer
 from tests.waiting import wait_for
 
@@ -69,6 +72,10 @@ class Stack:
         """The exit code of a process that was told to stop."""
         return self._processes.pop(name).wait(seconds)
 
+    def suspend(self, name: str) -> None:
+        """SIGSTOP to one process, its children not included."""
+        psutil.Process(self._processes[name].pid).suspend()
+
     def close(self) -> None:
         """Ends everything that this stack started."""
         for name in list(self._processes):
@@ -115,6 +122,15 @@ class Stack:
     def database(self) -> Database:
         """The same database, for what HTTP does not tell."""
         return Database(self.settings.sql_url)
+
+    def lease_of(self, job_id: str) -> datetime:
+        """When the lease on a running job runs out, as of now."""
+        database = self.database()
+        try:
+            found = sa.select(jobs.c.lease_until).where(jobs.c.id == job_id)
+            return database.read(lambda connection: connection.scalars(found).one())
+        finally:
+            database.close()
 
     def _alive(self) -> bool:
         with contextlib.suppress(httpx.TransportError):

@@ -20,7 +20,6 @@ from worker.registry import ServedModel
 
 log = get_logger(__name__)
 
-_DEAF_SECONDS = 20  # a ring that waits this long beside an idle child: the parent lost its broker (celery#8030)
 _WEIGHT = 0.3  # of the latest batch in the measured seconds per job
 
 
@@ -30,6 +29,7 @@ class Pulse:
     def __init__(self, settings: Settings, database: Database, redis: Redis, model: ServedModel, owner: str) -> None:
         self.owner = owner
         self.seconds_per_job: float | None = None
+        self.in_session = False
         self._settings = settings
         self._database = database
         self._redis = redis
@@ -89,11 +89,12 @@ class Pulse:
         self._renewed = now
 
     def _watch_parent(self) -> None:
-        if self._held or not self._redis.llen(queue_of(self._model.name)):
+        """Ends a parent that leaves a ring unheard beside an idle child: it lost its broker (celery#8030)."""
+        if self.in_session or not self._redis.llen(queue_of(self._model.name)):
             self._unheard_since = None
         elif self._unheard_since is None:
             self._unheard_since = time.monotonic()
-        elif time.monotonic() - self._unheard_since > _DEAF_SECONDS:
+        elif time.monotonic() - self._unheard_since > self._settings.lease_seconds:
             log.error("the worker does not hear its broker; it ends and is to be started again")
             os.kill(os.getppid(), signal.SIGKILL)
             os._exit(1)

@@ -43,6 +43,7 @@ class Sessions:
     def run(self, model: str) -> None:
         """Drains the line of `model` for about two seconds; rings again if it may hold more."""
         end = time.monotonic() + _SESSION_SECONDS
+        self._pulse.in_session = True
         try:
             while time.monotonic() < end:
                 most = self._affordable()
@@ -55,6 +56,8 @@ class Sessions:
             self._bell.ring(model)
         except RedisError as error:
             log.warning("the line does not answer; the courier rings when it does", error=str(error))
+        finally:
+            self._pulse.in_session = False
 
     def _run(self, ids: list[str]) -> None:
         try:

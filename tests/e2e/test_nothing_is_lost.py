@@ -1,10 +1,13 @@
 """202 means that a job will end, once: whatever is killed, flushed or stopped meanwhile."""
 
+import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared import jobstore
 from tests.conftest import StackFactory
 from tests.photos import HELD_PX, POISON_PX, jpeg
 from tests.stack import Stack, kill_hard
@@ -41,6 +44,27 @@ def test_a_killed_parents_jobs_are_run_by_the_next_worker(stack: Stack, tmp_path
     ended = [stack.ended(ticket["id"]) for ticket in tickets]
     assert {ticket["status"] for ticket in ended} == {"succeeded"}
     assert ended[0]["attempt"] == 2
+
+
+def test_a_slow_image_stays_with_the_worker_that_renews_its_lease(stack: Stack, tmp_path: Path) -> None:
+    ticket = stack.submit(HELD)
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    database = stack.database()
+    first = stack.lease_of(ticket["id"])
+    ahead = timedelta(seconds=2 * stack.settings.lease_seconds)
+    wait_for(lambda: database.read(jobstore.now) > first + ahead, "two leases to pass")
+    (tmp_path / "release").touch()
+    assert stack.ended(ticket["id"])["attempt"] == 1
+    database.close()
+
+
+def test_a_worker_that_does_not_hear_its_bell_ends_so_that_another_can_start(stack: Stack) -> None:
+    stack.suspend("worker")  # the Celery parent alone, as when it has lost its broker
+    ticket = stack.submit(PLAIN)
+    assert stack.wait_stopped("worker") == -signal.SIGKILL
+    assert stack.status(ticket["id"]) == "queued"
+    stack.start("worker")
+    assert stack.ended(ticket["id"])["status"] == "succeeded"
 
 
 def test_a_worker_that_was_away_does_not_end_a_job_twice(stack: Stack, tmp_path: Path) -> None:
