@@ -90,7 +90,7 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     from shared.images import LocalImages
     from shared.metrics import codes_of, count_finished
     from worker.pulse import Pulse
-    from worker.recovery import recover_siblings
+    from worker.recovery import recover_siblings, report_lost
     from worker.registry import load_served_model
     from worker.runner import Runner
     from worker.session import Sessions
@@ -98,7 +98,7 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     redis = connect_redis(settings.redis_url)
     database = Database(settings.sql_url)
     model = load_served_model(settings)
-    recover_siblings(database, boot, os.getpid())
+    report_lost(redis, recover_siblings(database, boot, os.getpid()))
     pulse = Pulse(settings, database, redis, model, owner=f"{boot}{os.getpid()}")
     pulse.start()
     worker_process_shutdown.connect(lambda **_: pulse.leave(), weak=False)

@@ -16,16 +16,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared import jobstore
 from shared.broker import Bell, connect_redis, make_celery
-from shared.changes import announce
 from shared.database import Database
 from shared.errors import OperatorError
 from shared.images import LocalImages
 from shared.jobs import Job, NewJob
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
-from shared.metrics import count_finished
 from shared.models import served_model_name
 from shared.settings import Settings, load_settings
+from worker.recovery import report_lost
 
 log = get_logger(__name__)
 
@@ -76,10 +75,7 @@ class Courier:
         self._last_seen = now
         if self._sees_since is None or now - self._sees_since < lease:
             return []
-        lost = self._database.write(lambda connection: jobstore.requeue_lapsed(connection, now))
-        for job in lost:
-            log.warning("a lease ran out", job=job.id, status=str(job.status), lost_count=job.lost_count)
-        return lost
+        return self._database.write(partial(jobstore.requeue_lapsed, now=now), durable=True)
 
     def erase(self, now: datetime) -> None:
         """Erases jobs past their retention, and images whose erasure was interrupted."""
@@ -124,11 +120,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
             return
         try:
             now = database.read(jobstore.now)
-            lost = courier.expire(now)
+            report_lost(redis, courier.expire(now))
             courier.erase(now)
-            if lost:
-                announce(redis, [job.id for job in lost])
-                count_finished(redis, [job.error_code for job in lost if job.terminal])
             courier.audit()
             if number % _SWEEP_ROUNDS == 0:
                 courier.sweep()
