@@ -51,7 +51,7 @@ def test_a_state_folder_that_cannot_be_written(start: Start, folder: str) -> Non
 
 def test_a_setting_that_cannot_be_used(start: Start) -> None:
     said = refusal(start, PORT="eight thousand", LOG_LEVEL="LOUD")
-    assert said.startswith("These settings cannot be used: PORT: ")
+    assert said.startswith("These settings cannot be used: PORT or UVICORN_PORT: ")
     assert "LOG_LEVEL: " in said
 
 
