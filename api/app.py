@@ -19,12 +19,11 @@ from shared.images import LocalImages
 from shared.keys import KeyRing
 from shared.line import Line
 from shared.logs import configure_logging
+from shared.loopback import is_loopback
 from shared.metrics import ServiceCollector
 from shared.models import served_model_name
 from shared.presence import Presence
 from shared.settings import Settings, load_settings
-
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -36,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     configure_logging(settings.log_level)
     keys = KeyRing(settings.api_key.get_secret_value())
-    if not keys and settings.host not in _LOOPBACK:
+    if not keys and not is_loopback(settings.host):
         raise OperatorError(f"HOST is {settings.host}, which others can reach: set API_KEY, or listen on 127.0.0.1.")
     services = _put_together(settings)
 

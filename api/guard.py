@@ -1,6 +1,5 @@
 """The gate before every route, passed before a body is read: host, key, size; and the access log behind it."""
 
-import ipaddress
 import re
 import time
 import uuid
@@ -16,6 +15,7 @@ from api.uploads import FORM_OVERHEAD_BYTES
 from shared.errors import HostRefused, TurnoError, Unauthorized, UploadTooLarge
 from shared.keys import LOCAL_CALLER, KeyRing
 from shared.logs import get_logger
+from shared.loopback import is_loopback
 from shared.settings import Settings
 
 log = get_logger("api.access")
@@ -86,12 +86,13 @@ class Guard:
     def _require_local(self, scope: Scope, headers: Headers) -> None:
         # a name other than localhost is another site's page in this machine's browser (DNS rebinding)
         peer = (scope.get("client") or ("127.0.0.1", 0))[0]
-        if not _LOCAL_HOST.fullmatch(headers.get("host", "")) or not _loopback(peer):
+        if not _LOCAL_HOST.fullmatch(headers.get("host", "")) or not is_loopback(peer):
             raise HostRefused
         # and a form on another site's page can send an image here without reading the answer
         if not _LOCAL_HOST.fullmatch(headers.get("origin", "http://localhost").partition("://")[2]):
             raise HostRefused("Without a key this service takes nothing from other sites' pages.")
-        if any(header in headers for header in _PROXY_HEADERS):
+        # proxies that add no header speak HTTP/1.0 unless told otherwise; browsers and curl never do
+        if scope["http_version"] == "1.0" or any(header in headers for header in _PROXY_HEADERS):
             raise HostRefused("Behind a proxy a key is needed: set API_KEY.")
 
     def _note(self, scope: Scope, state: dict[str, Any], status: int, seconds: float) -> None:
@@ -115,10 +116,3 @@ class Guard:
 def _given_key(headers: Headers) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "testclient" or not address  # a unix socket has no address

@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from redis import RedisError
+from sqlalchemy.exc import OperationalError
 
 from shared import jobstore
 from shared.broker import Bell
@@ -103,12 +103,13 @@ class Intake:
         try:
             self._write([submission.job for submission in group])
         except Exception as error:  # a committer that ends here would leave every later caller waiting
-            if len(group) > 1:  # one bad row must not take the others with it
+            if len(group) > 1 and not isinstance(error, OperationalError):  # one bad row must not take the others along
                 for submission in group:
                     self._commit([submission])
                 return
-            log.error("a job could not be written", job=group[0].job.id, exc_info=error)
-            _settle(group[0], StoreUnavailable())
+            log.error("jobs could not be written", jobs=[one.job.id for one in group], exc_info=error)
+            for submission in group:
+                _settle(submission, StoreUnavailable())
             return
         for submission in group:
             _settle(submission, None)
@@ -126,7 +127,7 @@ class Intake:
                 self._line.join(jobs)
                 for model in {job.model for job in jobs}:
                     self._bell.ring(model)
-            except RedisError as error:
+            except Exception as error:  # an usher that ends here would leave every later job to the courier
                 quiet_until = time.monotonic() + _QUIET_SECONDS
                 log.warning("the line does not answer; the courier will put jobs into it", error=str(error))
 

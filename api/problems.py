@@ -42,6 +42,7 @@ STATUS: dict[type[errors.TurnoError], int] = {
     errors.PredictTimeout: 503,
     errors.JobError: 500,
     errors.WorkerLost: 500,
+    errors.ModelGone: 500,
     errors.ImageMissing: 500,
     errors.ModelFault: 500,
 }

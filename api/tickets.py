@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync as in_thread
 from fastapi import Request
 from pydantic import BaseModel, Field
 from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.problems import title_of
 from api.services import ServiceSet
@@ -17,7 +18,11 @@ from api.uploads import receive_upload
 from shared import jobstore
 from shared.errors import JobErased, MalformedRequest, UnknownJob, UnknownModel
 from shared.jobs import Job, JobStatus, NewJob, Priority
+from shared.logs import get_logger
 
+log = get_logger(__name__)
+
+_ID = re.compile(r"[0-9a-f]{32}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,4})\b")  # RFC 7240
 _WAIT_MAX_SECONDS = 60
 _KNOWN_FIELDS = {"model", "priority"}
@@ -69,13 +74,14 @@ async def submit(request: Request, services: ServiceSet, caller: str, *, strict:
             priority=_priority(upload.fields.get("priority", "interactive")),
             filename=upload.filename,
             received_at=received_at,
+            queued_at=datetime.now(UTC),
         )
         if strict and (unknown := upload.fields.keys() - _KNOWN_FIELDS):
             raise MalformedRequest(f"Unknown form fields: {', '.join(sorted(unknown))[:200]}.")
-        await services.intake.submit(new)
     except Exception:
         await in_thread(services.images.delete, job_id)
         raise
+    await services.intake.submit(new)  # an unclear commit keeps the image: its row may be there; if not, it is swept
     services.accepted.labels(new.model).inc()
     return _fresh(new)
 
@@ -86,6 +92,8 @@ async def find(services: ServiceSet, job_id: str) -> Job:
     Raises:
         UnknownJob, JobErased
     """
+    if not _ID.fullmatch(job_id):
+        raise UnknownJob
     found = await in_thread(services.database.read, lambda connection: jobstore.get(connection, [job_id]))
     if not found:
         raise UnknownJob
@@ -95,7 +103,11 @@ async def find(services: ServiceSet, job_id: str) -> Job:
 
 
 async def find_ended(services: ServiceSet, job_id: str, wait_seconds: float) -> Job:
-    """The job once it has ended, or as it stands when the wait is over."""
+    """The job once it has ended, or as it stands when the wait is over.
+
+    Raises:
+        UnknownJob, JobErased
+    """
     async with services.waiting.watching(job_id) as moved:
         job = await find(services, job_id)
         end = asyncio.get_running_loop().time() + wait_seconds
@@ -108,6 +120,15 @@ async def find_ended(services: ServiceSet, job_id: str, wait_seconds: float) -> 
             moved.clear()
             job = await find(services, job_id)
         return job
+
+
+async def find_accepted(services: ServiceSet, accepted: Job, wait_seconds: float) -> Job:
+    """The same for a job just accepted: a database that fails now does not take its ticket away."""
+    try:
+        return await find_ended(services, accepted.id, wait_seconds)
+    except SQLAlchemyError as error:
+        log.warning("an accepted job cannot be looked at now", job=accepted.id, exc_info=error)
+        return accepted
 
 
 async def ticket(services: ServiceSet, job: Job) -> Ticket:
@@ -205,7 +226,7 @@ def _fresh(new: NewJob) -> Job:
         lost_count=0,
         version=1,
         received_at=new.received_at,
-        queued_at=new.received_at,
+        queued_at=new.queued_at,
         claimed_at=None,
         finished_at=None,
         erased_at=None,

@@ -30,7 +30,12 @@ class Database:
             options["connect_args"] = {"timeout": _SQLITE_WAIT_SECONDS, "isolation_level": None}
             options["pool_pre_ping"] = False
         else:
-            options["connect_args"] = {"connect_timeout": 5}
+            # a server that is gone without a word must not hold a request for the system's quarter of an hour
+            options["connect_args"] = {
+                "connect_timeout": 5,
+                "tcp_user_timeout": 10_000,
+                "options": "-c statement_timeout=30000",
+            }
         self.engine = sa.create_engine(url, **options)
         if self._sqlite:
             sa.event.listen(self.engine, "connect", _tune_sqlite)

@@ -18,7 +18,7 @@ TurnoError
 │   ├── StorageFull, StoreUnavailable
 │   └── PredictTimeout         /predict waited its time; the job goes on
 └── JobError                   recorded with a job that ended as failed
-    ├── WorkerLost
+    ├── WorkerLost, ModelGone
     ├── ImageMissing           the store no longer has the image
     └── ModelFault             the model gave no usable output
 OperatorError                  a start refused: one sentence for the person at the terminal
@@ -158,6 +158,12 @@ class WorkerLost(JobError):
     """Every worker that took this image died with it in hand; the image was given up."""
 
     code = "worker-lost"
+
+
+class ModelGone(JobError):
+    """The model that this job was meant for is no longer served."""
+
+    code = "model-gone"
 
 
 class ImageMissing(JobError):

@@ -10,6 +10,7 @@ from shared.errors import ImageTooManyPixels, ImageTypeRefused, ImageUndecodable
 
 _FORMATS = ("PNG", "JPEG")  # Pillow turns a phone's multi-picture JPEG into its MPO by itself
 
+_SCANS_MAX = 100  # encoders write about ten; each one makes the decoder pass over the whole picture again
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _KNOWN_OTHERS = (
@@ -55,7 +56,7 @@ def require_image(path: Path, max_pixels: int) -> None:
         )
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if not complete(data):
-            raise ImageUndecodable("The image is incomplete: the file ends too early. Upload it from the original.")
+            raise ImageUndecodable("The image is incomplete or oddly made; upload it again from the original.")
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
@@ -88,8 +89,17 @@ def _png_complete(data: mmap.mmap) -> bool:
     return False
 
 
+def _scans(data: mmap.mmap, start: int, end: int) -> int:
+    """How many scans a progressive JPEG has between these places, counted a little beyond what is allowed."""
+    found, position = 0, start
+    while (position := data.find(b"\xff\xda", position, end)) >= 0 and found <= _SCANS_MAX:
+        found += 1
+        position += 2
+    return found
+
+
 def _jpeg_complete(data: mmap.mmap) -> bool:
-    """Whether the first picture's end marker is there (ITU T.81, B.1.1).
+    """Whether the first picture's end marker is there (ITU T.81, B.1.1), after no more scans than are decoded.
 
     The segments before the first scan are stepped over, for a thumbnail in them has an end marker of its own;
     within a scan a 0xFF byte of data is always followed by 0x00, so 0xFFD9 there is the end of the picture.
@@ -102,7 +112,8 @@ def _jpeg_complete(data: mmap.mmap) -> bool:
         if marker == 0xFF:  # fill byte
             position += 1
         elif marker == 0xDA:
-            return data.find(b"\xff\xd9", position) >= 0
+            end = data.find(b"\xff\xd9", position)
+            return end >= 0 and _scans(data, position, end) <= _SCANS_MAX
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     return False

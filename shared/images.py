@@ -39,6 +39,11 @@ class LocalImages:
         """
         return self._path(job_id).open("rb")
 
+    def require_readable(self) -> None:
+        """Raises OSError unless the store answers at all."""
+        with os.scandir(self._incoming) as entries:
+            next(entries, None)
+
     def delete(self, job_id: str) -> None:
         """Removes an image; one that is gone already is fine."""
         self._path(job_id).unlink(missing_ok=True)
@@ -46,11 +51,9 @@ class LocalImages:
     def shard(self, number: int, older_than_seconds: float) -> list[str]:
         """The ids of the images in one of the 256 folders that are older than this; begun uploads go at once."""
         before = time.time() - older_than_seconds
-        for path in self._incoming.iterdir():
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
-        folder = self._folder / f"{number % _FANOUT:02x}"
-        return [path.name for path in folder.iterdir() if path.stat().st_mtime < before]
+        for path in _older(self._incoming, before):
+            path.unlink(missing_ok=True)
+        return [path.name for path in _older(self._folder / f"{number % _FANOUT:02x}", before)]
 
     def ping(self) -> None:
         """Raises unless an image could be stored now.
@@ -81,6 +84,8 @@ class Incoming:
         """
         try:
             if self._file is None:
+                if shutil.disk_usage(self._temporary.parent).free < _RESERVE_BYTES:
+                    raise StorageFull
                 self._file = self._temporary.open("wb")
             self._file.write(data)
         except OSError as error:
@@ -113,6 +118,15 @@ class Incoming:
             with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
                 self._file.close()
             self._temporary.unlink(missing_ok=True)
+
+
+def _older(folder: Path, before: float) -> list[Path]:
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # kept or erased just now
+            if path.stat().st_mtime < before:
+                found.append(path)
+    return found
 
 
 def _sync_folder(folder: Path) -> None:

@@ -40,9 +40,10 @@ MOVES: dict[str, Move] = {
     "claim": Move((_S.QUEUED,), _S.RUNNING, "worker"),
     "succeed": Move((_S.RUNNING,), _S.SUCCEEDED, "worker"),
     "fail": Move((_S.RUNNING,), _S.FAILED, "worker"),
-    "hand_back": Move((_S.RUNNING,), _S.QUEUED, "worker: shutdown or a fault that is not the job's"),
+    "hand_back": Move((_S.RUNNING,), _S.QUEUED, "worker: a fault that is not the job's"),
     "requeue_lost": Move((_S.RUNNING,), _S.QUEUED, "worker or courier: the owner died or its lease ran out"),
     "give_up": Move((_S.RUNNING,), _S.FAILED, "worker or courier: lost too often"),
+    "abandon": Move((_S.QUEUED,), _S.FAILED, "courier: its model has not been served for long"),
     "cancel": Move((_S.QUEUED, _S.RUNNING), _S.CANCELED, "caller"),
     "retry": Move((_S.FAILED, _S.CANCELED), _S.QUEUED, "caller"),
 }
@@ -90,7 +91,8 @@ class NewJob:
     caller: str
     priority: Priority
     filename: str | None
-    received_at: datetime
+    received_at: datetime  # the request began
+    queued_at: datetime  # its image was durable
 
 
 @dataclass(frozen=True, slots=True)

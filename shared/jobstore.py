@@ -10,20 +10,24 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from shared.errors import WorkerLost
+from shared.errors import ModelGone, WorkerLost
 from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome, Priority
 from shared.tables import clock, jobs
 
 _LOSE_AT_ONCE = 500
+# literals, not parameters: only then can the planner use the partial indexes
+_QUEUED, _RUNNING = (jobs.c.status == sa.literal_column(f"'{state}'") for state in ("queued", "running"))
 _HAS_IMAGE: sa.ColumnClause[bool] = sa.literal_column("image_present")  # as the partial index has it
 _JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 
 
 def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> None:
-    """— → queued: accepted uploads become rows."""
+    """— → queued: accepted uploads become rows; one that is there already, after an unclear commit, stays."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        sa.insert(jobs),
+        insert(jobs).on_conflict_do_nothing(index_elements=["id"]),
         [
             {
                 "id": job.id,
@@ -33,7 +37,7 @@ def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> None:
                 "filename": job.filename,
                 "status": JobStatus.QUEUED,
                 "received_at": job.received_at,
-                "queued_at": job.received_at,
+                "queued_at": job.queued_at,
             }
             for job in arrivals
         ],
@@ -102,7 +106,7 @@ def hand_back(connection: sa.Connection, claims: Sequence[Claim]) -> None:
 
 def running_owners(connection: sa.Connection, prefix: str) -> list[str]:
     """The owners of running jobs whose name begins with `prefix`."""
-    owners = sa.select(jobs.c.owner).distinct().where(_running(), jobs.c.owner.startswith(prefix, autoescape=True))
+    owners = sa.select(jobs.c.owner).distinct().where(_RUNNING, jobs.c.owner.startswith(prefix, autoescape=True))
     return list(connection.scalars(owners))
 
 
@@ -114,6 +118,14 @@ def requeue_owned_by(connection: sa.Connection, owner: str) -> list[Job]:
 def requeue_lapsed(connection: sa.Connection, now: datetime) -> list[Job]:
     """running → queued, or failed after too many losses: jobs whose lease ran out before `now`."""
     return _lose(connection, jobs.c.lease_until < now)
+
+
+def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) -> list[Job]:
+    """queued → failed: jobs of models other than `served` that have waited since before `before`."""
+    statement = _move("abandon", jobs.c.model.not_in(served), jobs.c.queued_at < before, skip_locked=True).values(
+        finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
+    )
+    return [_job(row) for row in connection.execute(statement.returning(*_JOB_COLUMNS))]
 
 
 def cancel(connection: sa.Connection, job_id: str) -> bool:
@@ -163,9 +175,7 @@ def terminal_ids(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
 def queued_page(connection: sa.Connection, after_id: str, size: int) -> list[NewJob]:
     """The next `size` queued jobs by id; an empty page is the end."""
     columns = [jobs.c[name] for name in NewJob.__dataclass_fields__]
-    rows = connection.execute(
-        sa.select(*columns).where(_queued(), jobs.c.id > after_id).order_by(jobs.c.id).limit(size)
-    )
+    rows = connection.execute(sa.select(*columns).where(_QUEUED, jobs.c.id > after_id).order_by(jobs.c.id).limit(size))
     return [NewJob(**{**row._mapping, "priority": Priority(row.priority)}) for row in rows]
 
 
@@ -194,7 +204,6 @@ def now(connection: sa.Connection) -> datetime:
 
 def _move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
     move = MOVES[name]
-    # literal states, not parameters: only then can the planner use the partial indexes
     states = sa.or_(*(jobs.c.status == sa.literal_column(f"'{state}'") for state in move.sources))
     chosen = sa.select(jobs.c.id).where(states, *conditions).order_by(jobs.c.id)
     chosen = chosen.with_for_update(skip_locked=skip_locked)  # SQLite leaves it out: it has one writer at a time
@@ -213,7 +222,7 @@ def _requeue(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool =
 
 def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
     # the ids first: a subquery that also orders by id would walk the primary key instead of the small index
-    ids = list(connection.scalars(sa.select(jobs.c.id).where(_running(), condition).limit(_LOSE_AT_ONCE)))
+    ids = list(connection.scalars(sa.select(jobs.c.id).where(_RUNNING, condition).limit(_LOSE_AT_ONCE)))
     lost = (jobs.c.id.in_(ids), condition)
     given_up = _move("give_up", *lost, jobs.c.lost_count + 1 >= MAX_LOST, skip_locked=True).values(
         lost_count=jobs.c.lost_count + 1,
@@ -229,14 +238,6 @@ def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
         for statement in (given_up, requeued)
         for row in connection.execute(statement.returning(*_JOB_COLUMNS))
     ]
-
-
-def _queued() -> sa.ColumnElement[bool]:
-    return jobs.c.status == sa.literal_column("'queued'")
-
-
-def _running() -> sa.ColumnElement[bool]:
-    return jobs.c.status == sa.literal_column("'running'")
 
 
 def _job(row: sa.Row[Any]) -> Job:

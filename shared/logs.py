@@ -31,7 +31,7 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for own in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # set up by uvicorn before it calls the factory
+    for own in ("uvicorn", "uvicorn.error"):  # set up by uvicorn before it calls the factory
         logging.getLogger(own).handlers[:] = []
         logging.getLogger(own).propagate = True
     # they log every task and every request; ours say it once, with the job's id

@@ -56,7 +56,9 @@ class Settings(BaseSettings):
 
     upload_max_bytes: int = Field(25_000_000, gt=0, description="Largest upload; phone photos have 1–10 MB.")
     image_max_pixels: int = Field(
-        64_000_000, gt=0, description="Largest image decoded; 64 megapixels are 192 MB in memory."
+        50_000_000,
+        gt=0,
+        description="Largest image taken; a pixel takes up to 12 bytes while it is decoded.",
     )
     predict_wait_seconds: float = Field(60, gt=0, le=600, description="How long /predict waits before it answers 503.")
     retention_days: float = Field(30, ge=0, description="Images and results are erased this long after; 0 keeps them.")

@@ -1,7 +1,6 @@
 """Who can reach the service: loopback or the network, the key the network needs, the address a phone types."""
 
 import contextlib
-import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from shared.errors import OperatorError
 from shared.keys import KeyRing
+from shared.loopback import is_loopback
 from shared.settings import Settings
 
 _KEY_BYTES = 32
@@ -22,16 +22,6 @@ class MadeKey:
     value: str
     path: Path
     new: bool  # made at this very start, so its owner has not seen it yet
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def local_address(host: str) -> str:

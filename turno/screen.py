@@ -22,7 +22,10 @@ class Screen:
         self._write(_styled(text, bold=True))
 
     def relay(self, name: str, line: str) -> None:
-        """One line of the process `name`."""
+        """One line of the process `name`: in words on a terminal, JSON as it is for whoever collects logs."""
+        if line.startswith("{") and not sys.stdout.isatty():
+            self._write(line)
+            return
         color = self._colors.setdefault(name, _COLORS[len(self._colors) % len(_COLORS)])
         self._write(f"{_styled(f'{name:<{_NAME_WIDTH}} |', fg=color)} {readable(line)}")
 
@@ -50,7 +53,9 @@ def readable(line: str) -> str:
     record.pop("logger", None)
     facts = [f"{key}={value}" for key, value in record.items()]
     words = [word for word in (time, level, str(event), *facts) if word]
-    return " ".join(words) + (f"\n{trace}" if trace else "")
+    # a request's path may hold line ends and terminal commands: on the screen they are shown, not obeyed
+    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(words))
+    return shown + (f"\n{trace}" if trace else "")
 
 
 class Lines:

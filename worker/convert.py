@@ -17,10 +17,11 @@ import numpy as np
 from PIL import Image
 
 from shared.cards import Card
-from shared.errors import OperatorError
+from shared.errors import ModelFault, OperatorError
 from shared.settings import Settings
 from worker.engines.openvino import convert_saved_model
 from worker.engines.tensorflow import export_saved_model, load_keras, read_facts
+from worker.interpretation import class_probabilities
 from worker.prepare import UNSERVABLE
 from worker.preprocessing import Float32Array, preprocess_image_for_prediction
 from worker.served import Golden, Source, derive_card, find_source, require_fit
@@ -65,13 +66,19 @@ def _probe(card: Card, golden: tuple[Golden, ...]) -> Float32Array:
 
 def _require_recorded(card: Card, golden: tuple[Golden, ...], outputs: Float32Array) -> None:
     """Refuses a model whose preprocessing or labels are not those of its training."""
-    for one, found in zip(golden, outputs, strict=False):
+    for one, raw in zip(golden, outputs, strict=False):
+        try:
+            found = class_probabilities(raw, card)
+        except ModelFault as fault:
+            raise OperatorError(f"The golden image {one.path.name} cannot be judged: {fault.detail}") from fault
+        if len(one.probabilities) != len(found):
+            raise OperatorError(f"The golden image {one.path.name} has not one recorded probability for each label.")
         shift = float(np.abs(found - np.asarray(one.probabilities)).max())
-        best, recorded = int(found.argmax()), int(np.argmax(one.probabilities))
-        if shift > 2 * card.tolerance or best != recorded:
+        best = card.labels[int(found.argmax())].id
+        if shift > 2 * card.tolerance or best != one.label:
             raise OperatorError(
-                f"The golden image {one.path.name} now gives {card.labels[best].id} and its numbers moved by "
-                f"{shift:.3f}: the card's preprocessing or the file is not what was trained."
+                f"The golden image {one.path.name} shows {one.label} and now gives {best}, and its numbers moved by "
+                f"{shift:.3f}: the card's labels or preprocessing, or the file, are not what was trained."
             )
 
 

@@ -1,13 +1,14 @@
 """Who picks up what was dropped: a plain loop that needs neither broker nor model. Several may run.
 
 Each round: put back into the line what SQL says is queued and the line lacks, ring where somebody waits,
-requeue what lapsed, erase what is past its time.
+requeue what lapsed, end what nobody serves, erase what is past its time.
 """
 
 import itertools
 import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -31,6 +32,7 @@ log = get_logger(__name__)
 _PAGE = 1000
 _ROUND_SECONDS = 0.5  # of auditing at most: an unbroken stretch of lost jobs is mended page after page
 _ERASE_AT_ONCE = 200
+_MODEL_GONE_SECONDS = 3600
 _SWEEP_ROUNDS = 30  # with 256 folders, everything is looked at every two hours
 _STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 
@@ -46,7 +48,8 @@ class Courier:
         self._images = images
         self._cursor = ""
         self._shard = 0
-        self._models = {served_model_name(settings)}
+        self._served = served_model_name(settings)
+        self._models = {self._served}
         self._last_seen: datetime | None = None
         self._sees_since: datetime | None = None
 
@@ -63,6 +66,11 @@ class Courier:
             if self._line.depth(model):
                 self._bell.ring(model)
 
+    def abandon(self, now: datetime) -> list[Job]:
+        """Ends jobs whose model nobody has served for an hour: 202 said that they would end."""
+        before = now - timedelta(seconds=_MODEL_GONE_SECONDS)
+        return self._database.write(partial(jobstore.abandon, served=[self._served], before=before), durable=True)
+
     def expire(self, now: datetime) -> list[Job]:
         """Requeues, or gives up, jobs whose lease ran out before `now`, the database's time.
 
@@ -70,7 +78,8 @@ class Courier:
         lease, in which the living renew theirs.
         """
         lease = timedelta(seconds=self._settings.lease_seconds)
-        if self._last_seen is None or now - self._last_seen > lease / 2:
+        blind = timedelta(seconds=max(self._settings.lease_seconds / 2, 2 * self._settings.audit_seconds + 5))
+        if self._last_seen is None or now - self._last_seen > blind:
             self._sees_since = now
         self._last_seen = now
         if self._sees_since is None or now - self._sees_since < lease:
@@ -82,13 +91,21 @@ class Courier:
         if self._settings.retention_days:
             before = now - timedelta(days=self._settings.retention_days)
             ids = self._database.read(lambda connection: jobstore.expired_ids(connection, before, _ERASE_AT_ONCE))
-            if ids:
-                self._database.write(lambda connection: jobstore.erase(connection, ids), durable=True)
+            if ids:  # asked again inside: a job that was retried meanwhile is no longer past its time
+                self._database.write(
+                    lambda connection: jobstore.erase(
+                        connection, jobstore.expired_ids(connection, before, _ERASE_AT_ONCE)
+                    ),
+                    durable=True,
+                )
         gone = self._database.read(lambda connection: jobstore.leftover_image_ids(connection, _ERASE_AT_ONCE))
         for id_ in gone:
-            self._images.delete(id_)
-        if gone:
-            self._database.write(lambda connection: jobstore.forget_images(connection, gone))
+            try:
+                self._images.delete(id_)
+            except OSError as error:
+                log.error("an erased image could not be removed", job=id_, error=str(error))
+            else:
+                self._database.write(partial(jobstore.forget_images, ids=[id_]))
 
     def sweep(self) -> None:
         """Removes what uploads left that broke off before their row was written; one folder of 256 a call."""
@@ -118,17 +135,20 @@ def run(settings: Settings, stop: threading.Event) -> None:
     for number in itertools.count():
         if stop.wait(settings.audit_seconds):
             return
-        try:
-            now = database.read(jobstore.now)
-            report_lost(redis, courier.expire(now))
-            courier.erase(now)
-            courier.audit()
-            if number % _SWEEP_ROUNDS == 0:
-                courier.sweep()
-        except (RedisError, SQLAlchemyError, OSError) as error:
-            log.warning("a round of the courier failed", error=str(error).splitlines()[0])
-        except Exception as error:  # whatever it is, the next round still heals what it can
-            log.error("a round of the courier failed", exc_info=error)
+        steps: list[Callable[[], None]] = [
+            courier.audit,
+            lambda: report_lost(redis, courier.expire(database.read(jobstore.now))),
+            lambda: courier.erase(database.read(jobstore.now)),
+        ]
+        if number % _SWEEP_ROUNDS == 0:
+            steps += [courier.sweep, lambda: report_lost(redis, courier.abandon(database.read(jobstore.now)))]
+        for step in steps:  # each on its own: whatever ails one, the others still heal
+            try:
+                step()
+            except (RedisError, SQLAlchemyError, OSError) as error:
+                log.warning("a step of the courier failed", error=str(error).splitlines()[0])
+            except Exception as error:
+                log.error("a step of the courier failed", exc_info=error)
 
 
 def main() -> int:

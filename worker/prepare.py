@@ -27,6 +27,7 @@ log = get_logger(__name__)
 
 UNSERVABLE = 3  # exit code of worker.convert: the last line of its stderr is for the operator
 _CONVERT_SECONDS = 1800
+_FORMAT = 1  # of the prepared folder: one more makes every model be prepared anew
 _RUNTIMES = ("openvino", "tensorflow", "keras")
 _CARD_SETTINGS = ("labels", "image_width_px", "image_height_px", "model_scale", "model_interpolation")
 
@@ -57,19 +58,37 @@ def prepare_served_model(settings: Settings) -> Path:
 def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> None:
     from worker.proof import choose_engine  # brings in OpenVINO, which a start from the cache does not need here
 
-    with tempfile.TemporaryDirectory(dir=settings.cache_dir) as scratch:
-        work = Path(scratch)
+    making = f"{source.name}.making-"
+    for broken_off in settings.cache_dir.glob(f"{making}*"):
+        shutil.rmtree(broken_off)
+    work = Path(tempfile.mkdtemp(prefix=making, dir=settings.cache_dir))
+    try:
         log.info("loading and converting it with TensorFlow (10 to 60 seconds, once)", model=source.name)
         _run_convert(settings, digest, work)
         card = json.loads((work / "card.json").read_text())
         log.info("comparing the engines with Keras", model=source.name, wanted=str(settings.engine))
         probe, expected = np.load(work / "probe.npy"), np.load(work / "keras.npy")
-        choice = choose_engine(card_from_dict(card), work, probe, expected, settings)
-        document = {"card": card, "model_file": str(source.file.absolute()), **choice}
+        choice = choose_engine(card_from_dict(card), work, probe, expected, settings, golden=bool(source.golden))
+        if choice["engine"] == "tensorflow":
+            _keep_copy(source.file, work / source.file.name)
+        document = {"card": card, "model_file": source.file.name, **choice}
         (work / PREPARED).write_text(json.dumps(document, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(work, folder, ignore=shutil.ignore_patterns("*.npy", "card.json"))
+        for used_up in ("probe.npy", "keras.npy", "card.json"):
+            (work / used_up).unlink()
+        work.rename(folder)  # at once: a folder under this name is always whole
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    if card["assumed"]:
+        log.warning("taken as the default, for nobody declared it", model=source.name, assumed=card["assumed"])
     log.info("prepared", model=source.name, **choice)
+
+
+def _keep_copy(file: Path, target: Path) -> None:
+    """Binds what TensorFlow will load to what was proven now, whatever is put in the file's place."""
+    if file.is_dir():
+        shutil.copytree(file, target)
+    else:
+        shutil.copyfile(file, target)
 
 
 def _run_convert(settings: Settings, digest: str, target: Path) -> None:
@@ -92,7 +111,8 @@ def _run_convert(settings: Settings, digest: str, target: Path) -> None:
 
 def _key(source: Source, digest: str, settings: Settings) -> str:
     contract = source.card or [getattr(settings, name) for name in _CARD_SETTINGS]
+    golden = [(one, file_digest(one.path)) for one in source.golden]
     runtimes = [importlib.metadata.version(name) for name in _RUNTIMES]
     choices = [str(settings.engine), settings.batch_max, settings.batch_seconds, settings.worker_threads]
-    tail = hashlib.sha256(repr([contract, runtimes, choices]).encode()).hexdigest()
+    tail = hashlib.sha256(repr([_FORMAT, contract, golden, runtimes, choices]).encode()).hexdigest()
     return f"{source.name}-{digest[:12]}-{tail[:12]}"

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from shared.cards import Card
 
@@ -24,6 +24,16 @@ _IMAGENET_DEVIATION: Final = np.array([0.229, 0.224, 0.225], np.float32)
 _CAFFE_MEAN_RGB: Final = np.array([123.68, 116.779, 103.939], np.float32)
 _TRANSPOSED: Final = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
+_JPEG: Final = ("JPEG", "MPO")  # MPO: a phone's multi-picture JPEG
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def preprocess_image_for_prediction(image: Image.Image, card: Card) -> Float32Array:
@@ -39,23 +49,36 @@ def preprocess_image_for_prediction(image: Image.Image, card: Card) -> Float32Ar
     Raises:
         OSError, SyntaxError, ValueError: the image is damaged.
     """
-    _draft(image, card)
-    if card.exif == "apply":
-        image = ImageOps.exif_transpose(image)
-    image = _eight_bit(image).convert("L" if card.channels == 1 else "RGB")
+    if image.format not in _JPEG:
+        image.load()  # a PNG decodes when its EXIF is asked for, and damage must not pass for missing EXIF
+    orientation = _orientation(image) if card.exif == "apply" else 1
+    _draft(image, card, turned=orientation in _TRANSPOSED)
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    image, mode = _eight_bit(image), "L" if card.channels == 1 else "RGB"
+    if image.mode != mode:  # convert() copies even what is right already
+        image = image.convert(mode)
     resized = image.resize((card.width_px, card.height_px), _FILTERS[card.interpolation])
     pixels = np.asarray(resized, np.float32).reshape(card.height_px, card.width_px, card.channels)
     return _in_color_order(_scaled(pixels, card.scale), card)
 
 
-def _draft(image: Image.Image, card: Card) -> None:
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, as EXIF numbers it; 1 when that cannot be read: the picture may be fine."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Pillow's EXIF reader raises whatever a broken tag makes it raise
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _draft(image: Image.Image, card: Card, *, turned: bool) -> None:
     """Lets the JPEG decoder halve the image while at least twice the target size remains.
 
     A filter that averages cannot tell the difference; `nearest` picks single pixels and gets them all.
     """
-    if card.interpolation == "nearest" or image.format not in ("JPEG", "MPO"):
+    if card.interpolation == "nearest" or image.format not in _JPEG:
         return
-    turned = card.exif == "apply" and image.getexif().get(_ORIENTATION) in _TRANSPOSED
     width_px, height_px = (card.height_px, card.width_px) if turned else (card.width_px, card.height_px)
     image.draft(None, (2 * width_px, 2 * height_px))
 
@@ -63,7 +86,7 @@ def _draft(image: Image.Image, card: Card) -> None:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """The same picture with 8 bits a channel; Pillow's own conversion clips 16-bit values to white."""
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         return image.convert("RGBA")  # the same colours; a direct conversion to RGB warns
     if image.mode == "F":

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from redis import Redis
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import jobstore
 from shared.broker import queue_of
@@ -36,6 +38,8 @@ class Pulse:
         self._presence = Presence(redis)
         self._model = model
         self._held: Sequence[Claim] = ()
+        self._owed: Sequence[Claim] = ()
+        self._parent = os.getppid()
         self._held_since = 0.0
         self._renewed = 0.0
         self._unheard_since: float | None = None
@@ -60,13 +64,21 @@ class Pulse:
         finally:
             self._held = ()
 
+    def hand_back(self, claims: Sequence[Claim]) -> None:
+        """Returns claimed jobs uncounted: now, or as soon as SQL answers again."""
+        self._owed = [*self._owed, *claims]
+        try:
+            self._settle()
+        except SQLAlchemyError as error:
+            log.warning("handing back waits for the database", error=str(error).splitlines()[0])
+
     def leave(self) -> None:
         """Takes this child off the list of warm ones."""
         self._presence.leave(self._model.name, self.owner)
 
     def _beat_for_ever(self) -> None:
         while True:
-            for step in (self._say_warm, self._renew_leases, self._watch_parent):
+            for step in (self._renew_leases, self._settle, self._say_warm, self._watch_parent):
                 try:
                     step()
                 except Exception as error:  # a thread that ends here would let every lease run out
@@ -88,6 +100,11 @@ class Pulse:
         )
         self._renewed = now
 
+    def _settle(self) -> None:
+        if owed := self._owed:
+            self._database.write(partial(jobstore.hand_back, claims=owed))
+            self._owed = [claim for claim in self._owed if claim not in owed]
+
     def _watch_parent(self) -> None:
         """Ends a parent that leaves a ring unheard beside an idle child: it lost its broker (celery#8030)."""
         if self.in_session or not self._redis.llen(queue_of(self._model.name)):
@@ -96,5 +113,6 @@ class Pulse:
             self._unheard_since = time.monotonic()
         elif time.monotonic() - self._unheard_since > self._settings.lease_seconds:
             log.error("the worker does not hear its broker; it ends and is to be started again")
-            os.kill(os.getppid(), signal.SIGKILL)
+            if os.getppid() == self._parent:
+                os.kill(self._parent, signal.SIGKILL)
             os._exit(1)

@@ -94,7 +94,7 @@ def _make_engine(document: dict[str, Any], folder: Path, settings: Settings) -> 
     if document["engine"] == "tensorflow":
         from worker.engines.tensorflow import TensorFlowEngine  # 5–10 seconds and 400 MB: only when it serves
 
-        return TensorFlowEngine(Path(document["model_file"]), micro_batch=micro_batch, threads=threads)
+        return TensorFlowEngine(folder / document["model_file"], micro_batch=micro_batch, threads=threads)
     from worker.engines.openvino import OpenVinoEngine
 
     return OpenVinoEngine(

@@ -69,7 +69,7 @@ class Runner:
                     lambda connection: jobstore.finish(connection, hand.outcomes), durable=True
                 )
             except Exception:
-                self._database.write(lambda connection: jobstore.hand_back(connection, claims))
+                self._pulse.hand_back(claims)
                 raise
         if len(landed) < len(hand.outcomes):
             late = {outcome.claim.id for outcome in hand.outcomes} - {outcome.claim.id for outcome in landed}
@@ -81,7 +81,9 @@ class Runner:
             try:
                 with self._images.open(claim.id) as file:
                     data = file.read()
-            except FileNotFoundError:
+            except OSError as error:
+                self._images.require_readable()  # else the fault is the store's, and every image would share it
+                log.error("job failed", job=claim.id, code=ImageMissing.code, exc_info=error)
                 hand.outcomes.append(_failed(claim, ImageMissing()))
                 continue
             try:
@@ -96,12 +98,12 @@ class Runner:
     def _infer(self, hand: Hand) -> None:
         if not hand.ready:
             return
-        outputs = self._model.engine.predict(np.stack(hand.inputs))
-        if len(outputs) != len(hand.ready):
-            raise ModelFault(f"{len(hand.ready)} images went in, {len(outputs)} answers came out. This is a bug.")
+        outputs = self._predict(hand.inputs)
         inferred_ms = hand.elapsed_ms()
         for (claim, decoded_ms), row in zip(hand.ready, outputs, strict=True):
             try:
+                if row is None:
+                    raise ModelFault
                 answer = interpret_prediction(row, self._model.card)
             except ModelFault as fault:
                 log.error("job failed", job=claim.id, code=fault.code, exc_info=fault)
@@ -109,6 +111,24 @@ class Runner:
                 continue
             stages = {"decoded": decoded_ms, "inferred": inferred_ms}
             hand.outcomes.append(Outcome(claim, {**answer, "model": self._model.receipt, "stages_ms": stages}))
+
+    def _predict(self, inputs: list[Float32Array]) -> list[Float32Array | None]:
+        """Raw outputs, one for each input; None for one that the engine fails on while it takes others.
+
+        Raises:
+            Exception: the engine fails on everything.
+        """
+        try:
+            outputs = self._model.engine.predict(np.stack(inputs))
+            if len(outputs) != len(inputs):
+                raise ModelFault(f"{len(inputs)} images went in, {len(outputs)} answers came out. This is a bug.")
+            return list(outputs)
+        except Exception as fault:
+            if len(inputs) > 1:
+                log.warning("the engine failed on a batch; its images are run one by one", exc_info=fault)
+                return [row for one in inputs for row in self._predict([one])]
+            self._model.engine.predict(np.zeros_like(inputs[0])[np.newaxis])
+            return [None]
 
 
 def _failed(claim: Claim, error: ImageMissing | ImageUndecodable | ModelFault) -> Outcome:

@@ -109,6 +109,8 @@ def derive_card(source: Source, settings: Settings, digest: str, facts: ModelFac
     if not scale and facts.rescales:
         scale = "none"
         assumed.append("scale: none, for the model rescales by itself")
+    elif facts.rescales and scale != "none":
+        assumed.append(f"scale: {scale} was asked for, and the model rescales once more by itself")
     if scale not in SCALES:
         raise OperatorError(
             f"How the pixels of {source.file.name} are scaled is not known: set MODEL_SCALE to what training did, "

@@ -46,7 +46,7 @@ async def submit(
     job = await tickets.submit(request, services, caller, strict=True)
     wait_seconds = tickets.asked_wait_seconds(prefer)
     if wait_seconds:
-        job = await tickets.find_ended(services, job.id, wait_seconds)
+        job = await tickets.find_accepted(services, job, wait_seconds)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"
         view = await tickets.ticket(services, job)
         response.status_code = 200 if job.terminal else 202
@@ -101,7 +101,8 @@ async def retry(job_id: str, request: Request, services: Services) -> Ticket:
     job = await tickets.find(services, job_id)
     if not done:
         raise MoveRefused(f"The job is {job.status}; only failed and canceled jobs can be run again.")
-    services.intake.hurry([NewJob(job.id, job.model, job.caller, job.priority, job.filename, job.received_at)])
+    again = NewJob(job.id, job.model, job.caller, job.priority, job.filename, job.received_at, job.queued_at)
+    services.intake.hurry([again])
     return await tickets.ticket(services, job)
 
 

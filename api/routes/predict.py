@@ -20,7 +20,7 @@ _ANSWER = ("predictions", "predicted_class", "confidence", "probabilities")
 async def predict(request: Request, services: Services, caller: Caller) -> Response | dict[str, Any]:
     """Waits for the prediction of one uploaded image (multipart field `file`)."""
     accepted = await tickets.submit(request, services, caller, strict=False)
-    job = await tickets.find_ended(services, accepted.id, services.settings.predict_wait_seconds)
+    job = await tickets.find_accepted(services, accepted, services.settings.predict_wait_seconds)
     where = {"Location": tickets.location(job.id)}
     if job.status is JobStatus.SUCCEEDED and job.result is not None:
         answer = {"filename": job.filename, **{key: job.result[key] for key in _ANSWER}, "job_id": job.id}

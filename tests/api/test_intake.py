@@ -34,7 +34,7 @@ def test_simultaneous_submissions_share_their_commits(service: Service) -> None:
 
 
 def test_a_bad_row_takes_no_other_down(service: Service) -> None:
-    answers = _submit_all(service, new_job("a"), new_job("b"), new_job("a"), new_job("c"))
+    answers = _submit_all(service, new_job("a"), new_job("b"), new_job("x", caller=None), new_job("c"))
     assert [type(answer) for answer in answers].count(StoreUnavailable) == 1
     assert statuses(service.database, ["a", "b", "c"]) == dict.fromkeys("abc", "queued")
 

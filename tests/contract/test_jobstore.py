@@ -9,7 +9,7 @@ from shared import jobstore
 from shared.database import Database
 from shared.errors import ImageUndecodable, WorkerLost
 from shared.jobs import MAX_LOST, JobStatus, Outcome, Priority
-from tests.shared.make import EPOCH, RESULT, add, claim, finish, get, lose, statuses, succeed
+from tests.shared.make import EPOCH, RESULT, add, claim, finish, get, lose, new_job, statuses, succeed
 
 S = JobStatus
 
@@ -42,10 +42,17 @@ def test_an_added_job_is_queued_as_it_was_given(database: Database) -> None:
 
 
 def test_one_bad_row_takes_the_whole_addition_back(database: Database) -> None:
-    add(database, "a")
+    good, bad = new_job("a"), new_job("b", caller=None)
     with pytest.raises(IntegrityError):
-        add(database, "b", "a", "c")
-    assert statuses(database, ["a", "b", "c"]) == {"a": "queued"}
+        database.write(lambda connection: jobstore.add(connection, [good, bad]))
+    assert statuses(database, ["a", "b"]) == {}
+
+
+def test_a_row_that_is_there_already_stays_and_takes_no_other_back(database: Database) -> None:
+    add(database, "a")
+    claim(database, "a")
+    add(database, "a", "b")  # the same submission again, after a commit of which nobody knew
+    assert statuses(database, ["a", "b"]) == {"a": "running", "b": "queued"}
 
 
 def test_a_claim_takes_what_is_queued_in_the_order_asked_for(database: Database) -> None:

@@ -28,7 +28,7 @@ def test_a_fault_that_is_not_transient_is_raised_at_once(database: Database) -> 
 
     def work(connection: sa.Connection) -> None:
         attempts.append(1)
-        jobstore.add(connection, [new_job("a"), new_job("a")])
+        jobstore.add(connection, [new_job("a", caller=None)])
 
     with pytest.raises(IntegrityError):
         database.write(work)

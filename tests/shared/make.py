@@ -21,6 +21,7 @@ def new_job(job_id: str, **changes: Any) -> NewJob:
         "priority": Priority.INTERACTIVE,
         "filename": "photo.jpg",
         "received_at": EPOCH,
+        "queued_at": EPOCH,
     }
     return NewJob(**{**entries, **changes})
 

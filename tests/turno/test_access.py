@@ -7,8 +7,9 @@ import pytest
 
 from shared.errors import OperatorError
 from shared.keys import KeyRing
+from shared.loopback import is_loopback
 from shared.settings import Settings
-from turno.access import is_loopback, key_for, local_address, phone_address, web_address
+from turno.access import key_for, local_address, phone_address, web_address
 
 
 def settings(tmp_path: Path, host: str, api_key: str = "") -> Settings:

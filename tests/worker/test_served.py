@@ -81,7 +81,7 @@ def _probe_and_truth() -> tuple[Float32Array, Float32Array]:
 def test_an_engine_that_agrees_is_chosen_with_its_evidence(tmp_path: Path) -> None:
     _model(tmp_path)
     probe, truth = _probe_and_truth()
-    choice = choose_engine(card(), tmp_path, probe, truth, _settings())
+    choice = choose_engine(card(), tmp_path, probe, truth, _settings(), golden=True)
     assert (choice["engine"], choice["images"]) == ("openvino", 5)
     assert choice["largest_shift"] <= 0.01
     engine = OpenVinoEngine(tmp_path / "model.xml", precision="f32", micro_batch=2, threads=1)
@@ -91,15 +91,15 @@ def test_an_engine_that_agrees_is_chosen_with_its_evidence(tmp_path: Path) -> No
 def test_an_engine_that_disagrees_does_not_serve(tmp_path: Path) -> None:
     _model(tmp_path)
     probe, truth = _probe_and_truth()
-    assert choose_engine(card(), tmp_path, probe, truth[:, ::-1], _settings())["engine"] == "tensorflow"
+    assert choose_engine(card(), tmp_path, probe, truth[:, ::-1], _settings(), golden=True)["engine"] == "tensorflow"
     with pytest.raises(OperatorError, match="ENGINE=openvino"):
-        choose_engine(card(), tmp_path, probe, truth[:, ::-1], _settings(engine="openvino"))
+        choose_engine(card(), tmp_path, probe, truth[:, ::-1], _settings(engine="openvino"), golden=True)
 
 
 def test_outputs_that_are_no_probabilities_are_refused_before_any_engine(tmp_path: Path) -> None:
     probe, truth = _probe_and_truth()
     with pytest.raises(OperatorError, match="probabilities"):
-        choose_engine(card(), tmp_path, probe, truth * 5, _settings())
+        choose_engine(card(), tmp_path, probe, truth * 5, _settings(), golden=True)
 
 
 def test_the_pointer_moves_and_drops_what_was_before(tmp_path: Path) -> None:
