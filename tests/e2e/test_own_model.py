@@ -1,6 +1,7 @@
 """A Keras model from elsewhere, dropped in by MODEL_PATH, answers exactly as its author trained it."""
 
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from shared.errors import OperatorError
 from shared.settings import Settings
-from tests.conftest import StackFactory
+from tests.conftest import LEAF_HEALTH, StackFactory
 from tests.photos import jpeg
 from tests.stack import ROOT
 from worker.prepare import prepare_served_model
@@ -84,3 +85,14 @@ def test_a_file_that_is_no_model_is_refused_with_one_sentence(tmp_path: Path) ->
     with pytest.raises(OperatorError, match=r"finalModel\.keras cannot be served") as refusal:
         prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=file))  # type: ignore[call-arg]
     assert "\n" not in str(refusal.value)
+
+
+def test_a_card_with_its_labels_in_another_order_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "leaf-health"
+    shutil.copytree(LEAF_HEALTH, folder, ignore=shutil.ignore_patterns(".training"))
+    card = folder / "card.toml"
+    swapped = {'id = "healthy"': 'id = "rust"', 'id = "rust"': 'id = "healthy"'}
+    lines = [swapped.get(line, line) for line in card.read_text(encoding="utf-8").splitlines()]
+    card.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(OperatorError, match="shows .* and now gives .*: the card's labels"):
+        prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=folder))  # type: ignore[call-arg]
