@@ -94,5 +94,5 @@ def test_a_card_with_its_labels_in_another_order_is_refused(tmp_path: Path) -> N
     swapped = {'id = "healthy"': 'id = "rust"', 'id = "rust"': 'id = "healthy"'}
     lines = [swapped.get(line, line) for line in card.read_text(encoding="utf-8").splitlines()]
     card.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(OperatorError, match="shows .* and now gives .*: the card's labels"):
+    with pytest.raises(OperatorError, match=r"shows .* and now gives .*: the card's labels"):
         prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=folder))  # type: ignore[call-arg]
