@@ -1,6 +1,7 @@
 """Whether an uploaded file is an image that may be decoded: told from its header and its end, undecoded."""
 
 import mmap
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from shared.errors import ImageTooManyPixels, ImageTypeRefused, ImageUndecodable
 _FORMATS = ("PNG", "JPEG")  # Pillow turns a phone's multi-picture JPEG into its MPO by itself
 
 _SCANS_MAX = 100  # encoders write about ten; each one makes the decoder pass over the whole picture again
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _KNOWN_OTHERS = (
@@ -89,31 +91,27 @@ def _png_complete(data: mmap.mmap) -> bool:
     return False
 
 
-def _scans(data: mmap.mmap, start: int, end: int) -> int:
-    """How many scans a progressive JPEG has between these places, counted a little beyond what is allowed."""
-    found, position = 0, start
-    while (position := data.find(b"\xff\xda", position, end)) >= 0 and found <= _SCANS_MAX:
-        found += 1
-        position += 2
-    return found
-
-
 def _jpeg_complete(data: mmap.mmap) -> bool:
     """Whether the first picture's end marker is there (ITU T.81, B.1.1), after no more scans than are decoded.
 
-    The segments before the first scan are stepped over, for a thumbnail in them has an end marker of its own;
-    within a scan a 0xFF byte of data is always followed by 0x00, so 0xFFD9 there is the end of the picture.
+    Segments are stepped over by their length, for a thumbnail or a comment in them may hold an end marker of
+    its own; in a scan's data a 0xFF byte that begins no marker is followed by 0x00 or a restart number.
     """
-    position = 2
-    while position + 4 <= len(data):
+    position, scans = 2, 0
+    while position + 4 <= len(data) or data[position : position + 2] == b"\xff\xd9":
         if data[position] != 0xFF:
             return False
         marker = data[position + 1]
+        if marker == 0xD9:
+            return scans > 0
         if marker == 0xFF:  # fill byte
             position += 1
-        elif marker == 0xDA:
-            end = data.find(b"\xff\xd9", position)
-            return end >= 0 and _scans(data, position, end) <= _SCANS_MAX
-        else:
-            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+            continue
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xDA:
+            scans += 1
+            found = _MARKER.search(data, position)
+            if found is None or scans > _SCANS_MAX:
+                return False
+            position = found.start()
     return False

@@ -44,7 +44,7 @@ def readable(line: str) -> str:
         return line
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return line
     if "event" not in record:
         return line
@@ -54,8 +54,11 @@ def readable(line: str) -> str:
     facts = [f"{key}={value}" for key, value in record.items()]
     words = [word for word in (time, level, str(event), *facts) if word]
     # a request's path may hold line ends and terminal commands: on the screen they are shown, not obeyed
-    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(words))
-    return shown + (f"\n{trace}" if trace else "")
+    return "\n".join(_harmless(part) for part in (" ".join(words), *str(trace).splitlines()))
+
+
+def _harmless(text: str) -> str:
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class Lines:

@@ -38,7 +38,8 @@ class Pulse:
         self._presence = Presence(redis)
         self._model = model
         self._held: Sequence[Claim] = ()
-        self._owed: Sequence[Claim] = ()
+        self._owed: list[Claim] = []
+        self._owing = threading.Lock()
         self._parent = os.getppid()
         self._held_since = 0.0
         self._renewed = 0.0
@@ -66,7 +67,8 @@ class Pulse:
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
         """Returns claimed jobs uncounted: now, or as soon as SQL answers again."""
-        self._owed = [*self._owed, *claims]
+        with self._owing:
+            self._owed += claims
         try:
             self._settle()
         except SQLAlchemyError as error:
@@ -101,9 +103,10 @@ class Pulse:
         self._renewed = now
 
     def _settle(self) -> None:
-        if owed := self._owed:
-            self._database.write(partial(jobstore.hand_back, claims=owed))
-            self._owed = [claim for claim in self._owed if claim not in owed]
+        with self._owing:
+            if self._owed:
+                self._database.write(partial(jobstore.hand_back, claims=self._owed))
+                self._owed = []
 
     def _watch_parent(self) -> None:
         """Ends a parent that leaves a ring unheard beside an idle child: it lost its broker (celery#8030)."""

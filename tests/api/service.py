@@ -106,6 +106,7 @@ class Exchange:
     """One request driven by hand through ASGI: what was read of its body, and what came back."""
 
     app: FastAPI
+    http_version: str = "1.1"
     read_bytes: int = 0
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -130,7 +131,7 @@ class Exchange:
 
         scope = {
             "type": "http",
-            "http_version": "1.1",
+            "http_version": self.http_version,
             "method": "POST",
             "scheme": "http",
             "path": path,

@@ -9,7 +9,7 @@ from shared.errors import OperatorError
 from shared.keys import LOCAL_CALLER, key_id
 from shared.settings import Settings
 from tests.api.conftest import MakeService
-from tests.api.service import KEY, Service, TestClient, assert_problem
+from tests.api.service import KEY, Exchange, Service, TestClient, assert_problem
 from tests.photos import jpeg
 
 OTHER = secrets.token_urlsafe(32)
@@ -121,6 +121,28 @@ def test_without_keys_another_sites_page_cannot_submit(origin: str, make_service
     answer = service.client.post("/v1/jobs", files={"file": ("a.jpg", jpeg())}, headers={"Origin": origin})
     assert_problem(answer, 403, "host-refused")
     assert service.is_empty()
+
+
+@pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:8000", "http://127.0.0.1:8000"])
+def test_without_keys_our_own_page_can_submit(origin: str, make_service: MakeService) -> None:
+    service = make_service(key=None)
+    answer = service.client.post("/v1/jobs", files={"file": ("a.jpg", jpeg())}, headers={"Origin": origin})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.0", 403), ("1.1", 202), ("2", 202)])
+def test_without_keys_a_proxy_that_adds_no_header_is_known_by_its_old_http(
+    version: str, status: int, make_service: MakeService
+) -> None:
+    service = make_service(key=None)
+    exchange = Exchange(service.app, version)
+    assert service.client.portal is not None
+    service.client.portal.call(exchange.run, "/v1/jobs", {"content-type": "image/jpeg"}, [jpeg()])
+    assert exchange.status == status
+    if status == 403:
+        assert exchange.problem()["code"] == "host-refused"
+        assert exchange.read_bytes == 0
+        assert service.is_empty()
 
 
 def test_with_a_key_any_name_and_any_proxy_will_do(service: Service) -> None:

@@ -73,6 +73,21 @@ def test_migrating_makes_the_folder_it_needs(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_migration_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
+    database = Database(url)
+    in_the_way = "ix_jobs_leftover_image"  # the last index of the first migration
+    database.write(lambda connection: connection.execute(sa.text(f"CREATE TABLE {in_the_way} (x)")))
+    with pytest.raises(SQLAlchemyError):
+        migrate(url)
+    assert sa.inspect(database.engine).get_table_names() == [in_the_way]
+    database.write(lambda connection: connection.execute(sa.text(f"DROP TABLE {in_the_way}")))
+    migrate(url)
+    add(database, "a")
+    assert statuses(database, ["a"]) == {"a": "queued"}
+    database.close()
+
+
 def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
     code = "import sys; from shared.database import migrate; migrate(sys.argv[1])"

@@ -117,3 +117,22 @@ def test_no_damage_raises_anything_but_a_refusal(
     path.write_bytes(data[: max(1, int(cut * len(data)))])
     with contextlib.suppress(RequestError):  # anything else fails the test
         require_image(path, _MAX_PIXELS)
+
+
+def test_a_progressive_jpeg_of_more_scans_than_any_encoder_writes_is_refused(tmp_path: Path) -> None:
+    start, end = _PROGRESSIVE.rindex(b"\xff\xda"), _PROGRESSIVE.rindex(b"\xff\xd9")
+    missing = 100 - _PROGRESSIVE.count(b"\xff\xda")
+    assert 80 < missing < 99
+    for more, taken in ((0, True), (missing, True), (missing + 1, False), (5000, False)):
+        data = _PROGRESSIVE[:end] + more * _PROGRESSIVE[start:end] + _PROGRESSIVE[end:]
+        with contextlib.nullcontext() if taken else pytest.raises(ImageUndecodable):
+            _check(tmp_path, data)
+
+
+def test_an_end_marker_in_a_comment_ends_no_picture(tmp_path: Path) -> None:
+    start, end = _PROGRESSIVE.rindex(b"\xff\xda"), _PROGRESSIVE.rindex(b"\xff\xd9")
+    comment = b"\xff\xfe\x00\x04\xff\xd9"
+    _check(tmp_path, _PROGRESSIVE[:end] + comment + _PROGRESSIVE[end:])
+    for hidden in (comment, comment + 3000 * _PROGRESSIVE[start:end] + b"\xff\xd9"):
+        with pytest.raises(ImageUndecodable):
+            _check(tmp_path, _PROGRESSIVE[:end] + hidden)

@@ -1,5 +1,7 @@
 """What was dropped is picked up, once and in time."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +11,10 @@ from shared import jobstore
 from shared.broker import Bell, make_celery, queue_of
 from shared.jobs import JobStatus
 from tests.photos import jpeg
-from tests.shared.make import add, claim, get, succeed
+from tests.shared.make import add, claim, get, statuses, succeed
+from tests.waiting import wait_for
 from tests.worker.bench import Bench
-from worker.courier import Courier
+from worker.courier import Courier, run
 
 
 @pytest.fixture
@@ -111,3 +114,59 @@ def test_an_erasure_that_was_interrupted_is_completed(bench: Bench, courier: Cou
     with pytest.raises(FileNotFoundError):
         bench.images.open("a")
     assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
+
+
+def test_short_leases_are_seen_to_lapse_by_a_courier_that_looks_once_a_second(bench: Bench) -> None:
+    courier = _courier(bench, lease_seconds=2, audit_seconds=1)
+    bench.queue("a", jpeg())
+    claim(bench.database, "a", lease_seconds=0)
+    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    assert [len(courier.expire(start + timedelta(seconds=at))) for at in range(5)] == [0, 0, 1, 0, 0]
+
+
+def test_only_jobs_whose_model_nobody_served_for_an_hour_are_ended(bench: Bench, courier: Courier) -> None:
+    now = bench.database.read(jobstore.now)
+    old, young = now - timedelta(minutes=61), now - timedelta(minutes=59)
+    add(bench.database, "a", model="gone", queued_at=old)
+    add(bench.database, "b", model="gone", queued_at=young)
+    add(bench.database, "c", queued_at=old)
+    add(bench.database, "d", model="gone", queued_at=old)
+    claim(bench.database, "d")
+    assert [job.id for job in courier.abandon(now)] == ["a"]
+    assert (get(bench.database, "a").status, get(bench.database, "a").error_code) == (JobStatus.FAILED, "model-gone")
+    assert statuses(bench.database, ["b", "c", "d"]) == {"b": "queued", "c": "queued", "d": "running"}
+    assert courier.abandon(now) == []
+
+
+def test_an_image_that_cannot_be_removed_does_not_keep_others(bench: Bench, courier: Courier) -> None:
+    _erase_with_a_folder_in_the_images_place(bench, "a")
+    bench.queue("b", jpeg())
+    bench.database.write(lambda connection: jobstore.erase(connection, ["b"]))
+    courier.erase(bench.database.read(jobstore.now))
+    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == ["a"]
+    (bench.settings.images_dir / "a" / "a").rmdir()
+    courier.erase(bench.database.read(jobstore.now))
+    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
+
+
+def test_a_step_that_fails_every_time_leaves_the_others_working(bench: Bench) -> None:
+    _erase_with_a_folder_in_the_images_place(bench, "a")
+    (bench.settings.images_dir / "01").rmdir()  # the first sweep fails
+    add(bench.database, "b", model="gone")
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        loop = pool.submit(run, bench.settings.model_copy(update={"audit_seconds": 0.05}), stop)
+        try:
+            wait_for(lambda: get(bench.database, "b").terminal, "the job of a model that is gone to end")
+            bench.queue("c", jpeg())
+            wait_for(lambda: bench.line.depth("leaf"), "the line to be mended")
+        finally:
+            stop.set()
+        loop.result(30)
+    assert bench.line.take("leaf", 9) == ["c"]
+
+
+def _erase_with_a_folder_in_the_images_place(bench: Bench, job_id: str) -> None:
+    bench.queue(job_id, None)
+    (bench.settings.images_dir / job_id / job_id).mkdir()
+    bench.database.write(lambda connection: jobstore.erase(connection, [job_id]))

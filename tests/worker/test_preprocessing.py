@@ -1,6 +1,7 @@
 """The array is what the card says, number by number."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -83,3 +84,29 @@ def test_a_scaled_decode_differs_by_little_from_the_full_one(size_px: tuple[int,
 def test_sixteen_bits_keep_their_brightness() -> None:
     grey = Image.fromarray(np.full((8, 16), 32_768, np.uint16))
     assert np.allclose(_array(encoded(grey, "PNG"), scale="none"), 128, atol=1)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of broken EXIF and goes on
+@pytest.mark.parametrize(
+    "entry",
+    [
+        struct.pack(">HHI4s", 0x0112, 2, 4, b"six\x00"),
+        struct.pack(">HHII", 0x0112, 5, 1, 9999),
+        struct.pack(">HHIHH", 0x0112, 3, 1, 99, 0),
+        b"cut",
+    ],
+    ids=["a word", "beyond the end", "an unknown number", "cut off"],
+)
+def test_a_photo_whose_orientation_is_broken_is_taken_as_it_lies(entry: bytes) -> None:
+    plain = picture(width_px=400, height_px=200)
+    broken = b"Exif\x00\x00MM\x00*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+    found = _array(encoded(plain, "JPEG", exif=broken), exif="apply")
+    assert np.array_equal(found, _array(encoded(plain, "JPEG"), exif="apply"))
+
+
+@pytest.mark.parametrize("exif_says", ["apply", "ignore"])
+def test_a_damaged_png_is_not_taken_for_one_with_broken_exif(exif_says: str) -> None:
+    damaged = bytearray(ACCEPTED["PNG"])
+    damaged[60:80] = bytes(20)
+    with pytest.raises((OSError, SyntaxError, ValueError)):
+        _array(bytes(damaged), exif=exif_says)

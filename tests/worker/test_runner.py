@@ -1,6 +1,9 @@
 """A batch, start to end: every job ends by itself, and a fault that is nobody's ends none."""
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from shared import jobstore
 from shared.jobs import MAX_LOST, JobStatus
@@ -8,6 +11,7 @@ from tests.photos import jpeg
 from tests.shared.make import get, lose
 from tests.shared.pictures import ACCEPTED, with_broken_exif
 from tests.worker.bench import Bench
+from worker.preprocessing import Float32Array
 
 S = JobStatus
 WHITE, BLACK = jpeg(color=(255, 255, 255)), jpeg(color=(0, 0, 0))
@@ -101,3 +105,73 @@ def test_a_suspect_is_run_alone_only(bench: Bench) -> None:
 def test_nothing_to_claim_is_nothing_to_do(bench: Bench) -> None:
     assert bench.runner.run_batch(["unknown"]) == []
     assert bench.engine.batches == []
+
+
+def test_an_image_that_cannot_be_read_fails_alone(bench: Bench) -> None:
+    for id_ in "ac":
+        bench.queue(id_, WHITE)
+    bench.queue("b", None)
+    (bench.settings.images_dir / "b" / "b").mkdir()
+    bench.runner.run_batch(["a", "b", "c"])
+    assert _codes(bench, "abc") == {"a": None, "b": "image-missing", "c": None}
+    assert bench.engine.batches == [2]
+
+
+@pytest.mark.parametrize("mates", ["", "ac"], ids=["alone", "in company"])
+def test_an_input_that_the_engine_fails_on_fails_alone(mates: str, bench: Bench) -> None:
+    def picky(batch: Float32Array) -> Float32Array:
+        if (batch.mean(axis=(1, 2, 3)) > 0.9).any():
+            raise RuntimeError("no white")
+        return tiny(batch)
+
+    tiny, bench.engine.predict = bench.engine.predict, picky  # type: ignore[method-assign]
+    bench.queue("b", WHITE)
+    for id_ in mates:
+        bench.queue(id_, BLACK)
+    bench.runner.run_batch([*mates, "b"])
+    assert _codes(bench, f"{mates}b") == {**dict.fromkeys(mates), "b": "model-fault"}
+    assert all(get(bench.database, id_).status is S.SUCCEEDED for id_ in mates)
+
+
+def test_an_engine_that_breaks_down_between_two_images_ends_neither(bench: Bench) -> None:
+    def break_down_soon() -> None:
+        if len(bench.engine.batches) != 2:  # not on the first image by itself
+            raise RuntimeError("out of memory")
+
+    bench.engine.meanwhile = break_down_soon
+    for id_ in "ab":
+        bench.queue(id_, WHITE)
+    with pytest.raises(RuntimeError):
+        bench.runner.run_batch(["a", "b"])
+    assert bench.engine.batches == [2, 1, 1, 1]
+    assert {(get(bench.database, id_).status, get(bench.database, id_).lost_count) for id_ in "ab"} == {(S.QUEUED, 0)}
+
+
+def test_what_could_not_be_handed_back_is_once_sql_answers_again(bench: Bench) -> None:
+    file = Path(bench.settings.sql_url.removeprefix("sqlite:///"))
+    away = file.with_suffix(".away")
+
+    def lose_sql() -> None:
+        bench.database.close()
+        file.rename(away)
+        file.mkdir()
+
+    bench.engine.meanwhile = lose_sql
+    bench.queue("a", WHITE)
+    with pytest.raises(OperationalError):
+        bench.runner.run_batch(["a"])
+    bench.pulse.hand_back([])  # still down: nothing is raised, nothing is forgotten
+    file.rmdir()
+    away.rename(file)
+    assert get(bench.database, "a").status is S.RUNNING
+    bench.pulse.hand_back([])
+    job = get(bench.database, "a")
+    assert (job.status, job.lost_count, job.attempt) == (S.QUEUED, 0, 1)
+    bench.engine.meanwhile = lambda: None
+    bench.runner.run_batch(["a"])
+    bench.pulse.hand_back([])
+    assert get(bench.database, "a").status is S.SUCCEEDED
+
+
+def _codes(bench: Bench, ids: str) -> dict[str, str | None]:
+    return {id_: get(bench.database, id_).error_code for id_ in ids}
