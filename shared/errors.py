@@ -180,11 +180,3 @@ class ModelFault(JobError):
 
 class OperatorError(Exception):
     """A start that cannot succeed; the message is one sentence that says what to do."""
-
-
-def error_classes() -> list[type[TurnoError]]:
-    """Every class of the tree, the root included."""
-    found: list[type[TurnoError]] = [TurnoError]
-    for parent in found:
-        found.extend(parent.__subclasses__())
-    return found

@@ -61,8 +61,8 @@ def class_probabilities(outputs: Float32Array, card: Card) -> Float32Array:
 def calibrated(predictions: Float32Array, temperature: float) -> Float32Array:
     """softmax(log(p) / T): temperature scaling (Guo et al. 2017, arXiv:1706.04599)."""
     powered: npt.NDArray[np.float64] = np.clip(predictions.astype(np.float64), 1e-12, 1) ** (1 / temperature)
-    total: Float32Array = (powered / powered.sum()).astype(np.float32)
-    return total
+    shares: Float32Array = (powered / powered.sum()).astype(np.float32)
+    return shares
 
 
 def _verdict(predictions: Float32Array, best: int, card: Card) -> dict[str, Any]:

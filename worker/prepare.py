@@ -75,6 +75,7 @@ def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> N
         (work / PREPARED).write_text(json.dumps(document, indent=1))
         for used_up in ("probe.npy", "keras.npy", "card.json"):
             (work / used_up).unlink()
+        work.chmod(0o755)  # as a scratch folder it was its maker's alone; a worker may run as somebody else
         work.rename(folder)  # at once: a folder under this name is always whole
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from api.problems import MEDIA_TYPE, STATUS, error_of, problem, title_of
-from shared.errors import ImageUndecodable, JobError, TurnoError, error_classes
+from shared.errors import ImageUndecodable, JobError, TurnoError
+from tests.shared.make import error_classes
 
 
 def test_every_error_is_mapped_and_nothing_else() -> None:

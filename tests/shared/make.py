@@ -6,6 +6,7 @@ from typing import Any
 
 from shared import jobstore
 from shared.database import Database
+from shared.errors import TurnoError
 from shared.jobs import Claim, Job, NewJob, Outcome, Priority
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,3 +65,11 @@ def get(database: Database, job_id: str) -> Job:
 def statuses(database: Database, ids: Sequence[str]) -> dict[str, str]:
     """Where these jobs stand."""
     return {job.id: str(job.status) for job in database.read(lambda connection: jobstore.get(connection, ids))}
+
+
+def error_classes() -> list[type[TurnoError]]:
+    """Every class of the tree, the root included."""
+    found: list[type[TurnoError]] = [TurnoError]
+    for parent in found:
+        found.extend(parent.__subclasses__())
+    return found

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from shared import errors
-from shared.errors import TurnoError, error_classes
+from shared.errors import TurnoError
+from tests.shared.make import error_classes
 
 
 def test_no_two_errors_share_a_code() -> None:
