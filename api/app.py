@@ -14,12 +14,10 @@ from api.services import ServiceSet
 from api.waiting import Waiting
 from shared.broker import Bell, connect_redis, make_celery
 from shared.database import Database
-from shared.errors import OperatorError
-from shared.images import LocalImages
-from shared.keys import KeyRing
+from shared.images import open_images
+from shared.keys import required_keys
 from shared.line import Line
 from shared.logs import configure_logging
-from shared.loopback import is_loopback
 from shared.metrics import ServiceCollector
 from shared.models import served_model_name
 from shared.presence import Presence
@@ -34,9 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     configure_logging(settings.log_level)
-    keys = KeyRing(settings.api_key.get_secret_value())
-    if not keys and not is_loopback(settings.host):
-        raise OperatorError(f"HOST is {settings.host}, which others can reach: set API_KEY, or listen on 127.0.0.1.")
+    keys = required_keys(settings)
     services = _put_together(settings)
 
     @asynccontextmanager
@@ -82,7 +78,7 @@ def _put_together(settings: Settings) -> ServiceSet:
     return ServiceSet(
         settings=settings,
         database=database,
-        images=LocalImages(settings.images_dir),
+        images=open_images(settings),
         line=line,
         presence=presence,
         intake=Intake(database, line, Bell(make_celery(settings), redis)),

@@ -22,7 +22,7 @@ log = get_logger("api.access")
 
 _OPEN_PATHS = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/favicon.ico"}
 _OPEN_PREFIX = "/static/"
-_PROBES = {"/readyz", "/health"}  # "not yet" is an answer, not a fault
+_PROBES = {"/livez", "/readyz", "/health", "/metrics"}  # asked every few seconds; "not yet" is an answer, not a fault
 _LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -99,7 +99,7 @@ class Guard:
         route = getattr(scope.get("route"), "path", None) or ("/static" if "/static/" in scope["path"] else "-")
         self._seconds.labels(scope["method"], route, str(status)).observe(seconds)
         refused = status in (401, 403) or (status >= 500 and route not in _PROBES)
-        level: Callable[..., Any] = log.warning if refused else log.info
+        level: Callable[..., Any] = log.warning if refused else log.debug if route in _PROBES else log.info
         level(
             "request",
             method=scope["method"],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
+from api.threads import MOST_SECONDS
 from shared import jobstore
 from shared.broker import Bell
 from shared.database import Database
@@ -63,7 +64,7 @@ class Intake:
         """Returns when the job's row is durable.
 
         Raises:
-            StoreUnavailable: it could not be written; the job does not exist.
+            StoreUnavailable: it could not be written; or not in time, and then it may yet be.
         """
         loop = asyncio.get_running_loop()
         submission = _Submission(job, loop.create_future(), loop)
@@ -71,8 +72,11 @@ class Intake:
             self._submissions.put_nowait(submission)
         except queue.Full as error:
             raise StoreUnavailable from error
-        # shielded: a caller that goes away does not undo what is being committed
-        await asyncio.shield(submission.done)
+        try:
+            # shielded: a caller that goes away does not undo what is being committed
+            await asyncio.wait_for(asyncio.shield(submission.done), MOST_SECONDS)
+        except TimeoutError as error:
+            raise StoreUnavailable from error
 
     def hurry(self, jobs: list[NewJob]) -> None:
         """Puts rows that are queued already into the line, without waiting for the courier."""

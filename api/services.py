@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from api.intake import Intake
 from api.waiting import Waiting
 from shared.database import Database
-from shared.images import LocalImages
+from shared.images import ImageStore
 from shared.line import Line
 from shared.presence import Presence
 from shared.settings import Settings
@@ -21,7 +21,7 @@ class ServiceSet:
 
     settings: Settings
     database: Database
-    images: LocalImages
+    images: ImageStore
     line: Line
     presence: Presence
     intake: Intake

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import uuid_utils
-from anyio.to_thread import run_sync as in_thread
 from fastapi import Request
 from pydantic import BaseModel, Field
 from redis import RedisError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.problems import title_of
 from api.services import ServiceSet
+from api.threads import in_thread
 from api.uploads import receive_upload
 from shared import jobstore
 from shared.errors import JobErased, MalformedRequest, UnknownJob, UnknownModel
@@ -79,7 +80,8 @@ async def submit(request: Request, services: ServiceSet, caller: str, *, strict:
         if strict and (unknown := upload.fields.keys() - _KNOWN_FIELDS):
             raise MalformedRequest(f"Unknown form fields: {', '.join(sorted(unknown))[:200]}.")
     except Exception:
-        await in_thread(services.images.delete, job_id)
+        with suppress(OSError):  # what cannot be removed now is swept
+            await in_thread(services.images.delete, job_id)
         raise
     await services.intake.submit(new)  # an unclear commit keeps the image: its row may be there; if not, it is swept
     services.accepted.labels(new.model).inc()
@@ -94,7 +96,7 @@ async def find(services: ServiceSet, job_id: str) -> Job:
     """
     if not _ID.fullmatch(job_id):
         raise UnknownJob
-    found = await in_thread(services.database.read, lambda connection: jobstore.get(connection, [job_id]))
+    found = await in_thread(lambda: services.database.read(lambda connection: jobstore.get(connection, [job_id])))
     if not found:
         raise UnknownJob
     if found[0].erased_at:

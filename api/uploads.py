@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect
 from api.forms import Body, read_body
 from shared.errors import MalformedRequest, UploadTooLarge
 from shared.imagefile import require_image
-from shared.images import Incoming, LocalImages
+from shared.images import ImageStore
+from shared.images.incoming import Incoming
 from shared.settings import Settings
 
 FORM_OVERHEAD_BYTES = 65_536  # multipart boundaries and the other fields around the image
@@ -24,7 +25,7 @@ class Upload:
     fields: dict[str, str]
 
 
-async def receive_upload(request: Request, images: LocalImages, settings: Settings, job_id: str) -> Upload:
+async def receive_upload(request: Request, images: ImageStore, settings: Settings, job_id: str) -> Upload:
     """Streams the request's image into the store, where it is durable when this returns.
 
     Raises:
@@ -32,6 +33,7 @@ async def receive_upload(request: Request, images: LocalImages, settings: Settin
         UploadTooLarge: raised while reading, as soon as the limit is passed.
         ImageTypeRefused, ImageUndecodable, ImageTooManyPixels: nothing is kept.
         StorageFull: the disk has no room.
+        StoreUnavailable: the bucket did not take it.
     """
     body = read_body(request.headers.get("content-type", ""), request.headers.get("content-disposition"))
     incoming = images.receive(job_id)

@@ -5,14 +5,15 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
-from anyio.to_thread import run_sync as in_thread
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.threads import in_thread
 from shared import jobstore
 from shared.changes import CHANNEL, heard
 from shared.database import Database
+from shared.errors import StoreUnavailable
 from shared.logs import get_logger
 
 log = get_logger(__name__)
@@ -83,7 +84,7 @@ class Waiting:
             ids = list(self._waiters)
             for at in range(0, len(ids), _IDS_AT_ONCE):
                 page = ids[at : at + _IDS_AT_ONCE]
-                with contextlib.suppress(SQLAlchemyError):
+                with contextlib.suppress(SQLAlchemyError, StoreUnavailable):
                     self._wake(await in_thread(self._ended, page))
 
     def _ended(self, ids: list[str]) -> set[str]:

@@ -137,7 +137,7 @@ class StorageFull(CapacityError):
 
 
 class StoreUnavailable(CapacityError):
-    """The service's database does not answer; nothing was changed."""
+    """The service's database or image store does not answer in time: try again later."""
 
     code = "store-unavailable"
 

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 
 from shared.errors import OperatorError
+from shared.loopback import is_loopback
+from shared.settings import Settings
 
 _MIN_LENGTH = 32
 _EXAMPLES = ("change-me", "changeme", "your-api-key", "your_api_key", "example", "secret-key", "0123456789abcdef")
@@ -32,6 +34,18 @@ class KeyRing:
             if hmac.compare_digest(known, digest):
                 found = name
         return found
+
+
+def required_keys(settings: Settings) -> KeyRing:
+    """The keys of this deployment; none are needed where only this machine can ask.
+
+    Raises:
+        OperatorError: one is no good, or others can reach the service and there is none.
+    """
+    keys = KeyRing(settings.api_key.get_secret_value())
+    if not keys and not is_loopback(settings.host):
+        raise OperatorError(f"HOST is {settings.host}, which others can reach: set API_KEY, or listen on 127.0.0.1.")
+    return keys
 
 
 def key_id(key: str) -> str:

@@ -1,6 +1,7 @@
 """What a model is called in line, rows and messages: the name of its folder or file."""
 
 import re
+from pathlib import PurePath
 
 from shared.settings import Settings
 
@@ -10,6 +11,6 @@ def served_model_name(settings: Settings) -> str:
 
     Read off the path alone, so that API and worker agree without opening the model.
     """
-    path = settings.model_path
+    path = PurePath(settings.model_path)
     stem = path.stem if path.suffix in (".keras", ".h5") else path.name
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem)[:100] or "model"

@@ -3,13 +3,20 @@
 `docs/configuration.md` and `.env.example` are generated from it (`make docs`).
 """
 
+import os
+import re
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import OperatorError
+
+_BUCKET = re.compile(r"(s3|gs)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#]*)?")
+
+_ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 
 
 class Engine(StrEnum):
@@ -38,12 +45,34 @@ class Settings(BaseSettings):
         description="One key or several, comma-separated, each at least 32 characters; removing one revokes it.",
     )
     state_dir: Path = Field(Path("var"), description="Folder for database, images, model cache and locks.")
+    image_store: str = Field(
+        "",
+        description="Where images lie: a folder, s3://bucket/prefix or gs://bucket/prefix; empty means in STATE_DIR.",
+    )
     database_url: str = Field("", description="PostgreSQL or SQLite; empty means SQLite in the state folder.")
     redis_url: str = Field("", description="Redis server; empty lets `turno up` start the embedded one.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
-    model_path: Path = Field(
-        Path("models/leaf-health"), description="Model folder with card.toml, or a bare .keras, .h5 or SavedModel."
+    aws_access_key_id: str = Field(
+        "",
+        description="For s3://. Empty: the role of the pod, task or machine; AWS_PROFILE and ~/.aws are not read.",
+    )
+    aws_secret_access_key: SecretStr = Field(SecretStr(""), description="For s3://: the key's secret.")
+    aws_session_token: SecretStr = Field(SecretStr(""), description="For s3://, with keys that expire.")
+    aws_region: str = Field(
+        "", description="For s3://: the bucket's region; empty: AWS_DEFAULT_REGION, else us-east-1."
+    )
+    aws_endpoint_url: str = Field(
+        "", description="For s3:// elsewhere than at Amazon: the server's address, http:// or https://."
+    )
+    google_application_credentials: str = Field(
+        "",
+        description="For gs://: file with a service account's key; empty: gcloud's login, else the machine's role.",
+    )
+
+    model_path: str = Field(
+        "models/leaf-health",
+        description="Model folder with card.toml, or a bare .keras, .h5 or SavedModel; also on s3:// or gs://.",
     )
     labels: str = Field("", description="For a model without a card: its classes in output order, comma-separated.")
     image_width_px: int = Field(0, ge=0, le=8192, description="For a model without a card; 0 reads it from the model.")
@@ -72,6 +101,9 @@ class Settings(BaseSettings):
     )
     lease_seconds: float = Field(30, ge=2, description="A worker silent for this long loses its jobs to others.")
     audit_seconds: float = Field(1, gt=0, description="Pause between the courier's rounds.")
+    beat_file: Path | None = Field(
+        None, description="File that a worker or courier touches while it is well, for a health check to look at."
+    )
 
     @field_validator("log_level")
     @classmethod
@@ -80,6 +112,21 @@ class Settings(BaseSettings):
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return level
+
+    @field_validator("image_store", "model_path", mode="before")
+    @classmethod
+    def _path_or_bucket(cls, value: Any) -> str:
+        text = str(value)
+        if "://" in text and not _BUCKET.fullmatch(text):
+            raise ValueError("must be a path, s3://bucket/prefix or gs://bucket/prefix")
+        return text.rstrip("/") if is_bucket(text) else text
+
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError("must begin with http:// or https:// and hold no password")
+        return value
 
     @property
     def sql_url(self) -> str:
@@ -91,13 +138,18 @@ class Settings(BaseSettings):
 
     @property
     def images_dir(self) -> Path:
-        """Where uploaded images lie."""
-        return self.state_dir / "images"
+        """Where uploaded images lie, unless in a bucket."""
+        return Path(self.image_store) if self.image_store else self.state_dir / "images"
 
     @property
     def cache_dir(self) -> Path:
         """Where prepared models lie."""
         return self.state_dir / "prepared"
+
+
+def is_bucket(place: str) -> bool:
+    """Whether this names a bucket, and not a path."""
+    return place.startswith(("s3://", "gs://"))
 
 
 def load_settings() -> Settings:
@@ -106,11 +158,19 @@ def load_settings() -> Settings:
     Raises:
         OperatorError: names each value that cannot be used.
     """
+    _forget_empty_variables()
     try:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(f"{_named(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors())
         raise OperatorError(f"These settings cannot be used: {faults}.") from error
+
+
+def _forget_empty_variables() -> None:
+    """Empty means not set here; obstore, which reads these variables too, would take an empty key for a key."""
+    for name, value in list(os.environ.items()):
+        if not value and name.startswith(("AWS_", "GOOGLE_")):
+            del os.environ[name]
 
 
 def _named(field: str) -> str:

@@ -87,7 +87,7 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     # imported after the fork: they bring in numpy, OpenVINO and SQL
     from shared.changes import announce
     from shared.database import Database
-    from shared.images import LocalImages
+    from shared.images import open_images
     from shared.metrics import codes_of, count_finished
     from worker.pulse import Pulse
     from worker.recovery import recover_siblings, report_lost
@@ -110,7 +110,7 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
         except RedisError as error:  # who waits reads SQL
             log.warning("ended jobs could not be announced", error=str(error))
 
-    runner = Runner(settings, database, LocalImages(settings.images_dir), model, pulse)
+    runner = Runner(settings, database, open_images(settings), model, pulse)
     return Sessions(settings, runner, Line(redis), Bell(make_celery(settings), redis), pulse, tell)
 
 

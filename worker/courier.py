@@ -19,7 +19,7 @@ from shared import jobstore
 from shared.broker import Bell, connect_redis, make_celery
 from shared.database import Database
 from shared.errors import OperatorError
-from shared.images import LocalImages
+from shared.images import ImageStore, open_images
 from shared.jobs import Job, NewJob
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
@@ -40,7 +40,7 @@ _STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 class Courier:
     """The state of one courier: where its audit stands, and since when it sees."""
 
-    def __init__(self, settings: Settings, database: Database, line: Line, bell: Bell, images: LocalImages) -> None:
+    def __init__(self, settings: Settings, database: Database, line: Line, bell: Bell, images: ImageStore) -> None:
         self._settings = settings
         self._database = database
         self._line = line
@@ -131,7 +131,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     redis = connect_redis(settings.redis_url)
     database = Database(settings.sql_url)
     bell = Bell(make_celery(settings), redis)
-    courier = Courier(settings, database, Line(redis), bell, LocalImages(settings.images_dir))
+    courier = Courier(settings, database, Line(redis), bell, open_images(settings))
     for number in itertools.count():
         if stop.wait(settings.audit_seconds):
             return
@@ -142,13 +142,18 @@ def run(settings: Settings, stop: threading.Event) -> None:
         ]
         if number % _SWEEP_ROUNDS == 0:
             steps += [courier.sweep, lambda: report_lost(redis, courier.abandon(database.read(jobstore.now)))]
+        failed = False
         for step in steps:  # each on its own: whatever ails one, the others still heal
             try:
                 step()
             except (RedisError, SQLAlchemyError, OSError) as error:
                 log.warning("a step of the courier failed", error=str(error).splitlines()[0])
+                failed = True
             except Exception as error:
                 log.error("a step of the courier failed", exc_info=error)
+                failed = True
+        if settings.beat_file and not failed:
+            settings.beat_file.touch()
 
 
 def main() -> int:

@@ -19,7 +19,8 @@ from filelock import FileLock
 from shared.cards import card_from_dict
 from shared.errors import OperatorError
 from shared.logs import get_logger
-from shared.settings import Settings
+from shared.models import served_model_name
+from shared.settings import Settings, is_bucket
 from worker.registry import PREPARED, point_to
 from worker.served import Source, file_digest, find_source
 
@@ -32,15 +33,22 @@ _RUNTIMES = ("openvino", "tensorflow", "keras")
 _CARD_SETTINGS = ("labels", "image_width_px", "image_height_px", "model_scale", "model_interpolation")
 
 
-def prepare_served_model(settings: Settings) -> Path:
-    """The folder with the prepared model, made now unless it was made before.
+def prepare_served_model(settings: Settings, *, beside: bool = False) -> Path:
+    """The folder with the prepared model, made now unless it was made before, here or beside the model.
+
+    Args:
+        beside: puts it beside the model, too, so that a machine that gets both needs no TensorFlow to start.
 
     Raises:
         OperatorError: the model or its card cannot be served; the sentence says why.
     """
-    source = find_source(settings)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.cache_dir / f"{source.name}.lock"):
+    with FileLock(settings.cache_dir / f"{served_model_name(settings)}.lock"):
+        if is_bucket(settings.model_path):
+            from worker.fetch import fetch_model  # brings in obstore, which a path does not need
+
+            settings = settings.model_copy(update={"model_path": str(fetch_model(settings))})
+        source = find_source(settings)
         log.info("reading the model", model=source.name, file=str(source.file))
         digest = file_digest(source.file)
         if source.card and source.card.sha256 not in ("", digest):
@@ -49,10 +57,27 @@ def prepare_served_model(settings: Settings) -> Path:
                 f'keeps the same contract, set sha256 = "{digest}" in its card.toml, else write a card for it.'
             )
         folder = settings.cache_dir / _key(source, digest, settings)
+        shipped = source.file.parent / "prepared" / folder.name
         if not (folder / PREPARED).exists():
-            _prepare(source, digest, folder, settings)
+            if (shipped / PREPARED).exists():
+                _copy_whole(shipped, folder)
+                log.info("taken as it was prepared elsewhere", model=source.name)
+            else:
+                _prepare(source, digest, folder, settings)
         point_to(settings.cache_dir, source.name, folder)
+        if beside and not shipped.exists():
+            _copy_whole(folder, shipped)
     return folder
+
+
+def _copy_whole(folder: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{target.name}.copying-", dir=target.parent) as scratch:
+            copied = shutil.copytree(folder, Path(scratch) / target.name)
+            copied.rename(target)  # at once: a folder under this name is always whole
+    except OSError as error:
+        raise OperatorError(f"The prepared model cannot be copied to {target}: {error.strerror}.") from error
 
 
 def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> None:
@@ -112,7 +137,8 @@ def _run_convert(settings: Settings, digest: str, target: Path) -> None:
 
 def _key(source: Source, digest: str, settings: Settings) -> str:
     contract = source.card or [getattr(settings, name) for name in _CARD_SETTINGS]
-    golden = [(one, file_digest(one.path)) for one in source.golden]
+    # no path: what was prepared in one folder is as good in another
+    golden = [(one.path.name, one.label, one.probabilities, file_digest(one.path)) for one in source.golden]
     runtimes = [importlib.metadata.version(name) for name in _RUNTIMES]
     choices = [str(settings.engine), settings.batch_max, settings.batch_seconds, settings.worker_threads]
     tail = hashlib.sha256(repr([_FORMAT, contract, golden, runtimes, choices]).encode()).hexdigest()

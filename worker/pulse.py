@@ -90,6 +90,8 @@ class Pulse:
     def _say_warm(self) -> None:
         note = Note(self.seconds_per_job, self._model.receipt, self._model.public_card)
         self._presence.beat(self._model.name, self.owner, note)
+        if self._settings.beat_file:
+            self._settings.beat_file.touch()
 
     def _renew_leases(self) -> None:
         held, now = self._held, time.monotonic()

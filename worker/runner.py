@@ -2,7 +2,8 @@
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from shared import jobstore
 from shared.database import Database
 from shared.errors import ImageMissing, ImageUndecodable, ModelFault
 from shared.imagefile import open_image
-from shared.images import LocalImages
+from shared.images import ImageStore
 from shared.jobs import Claim, Outcome
 from shared.logs import get_logger
 from shared.settings import Settings
@@ -42,7 +43,7 @@ class Runner:
     """Runs batches with one warm model, in the name of one owner."""
 
     def __init__(
-        self, settings: Settings, database: Database, images: LocalImages, model: ServedModel, pulse: Pulse
+        self, settings: Settings, database: Database, images: ImageStore, model: ServedModel, pulse: Pulse
     ) -> None:
         self._settings = settings
         self._database = database
@@ -77,13 +78,10 @@ class Runner:
         return landed
 
     def _decode(self, hand: Hand) -> None:
-        for claim in hand.claims:
-            try:
-                with self._images.open(claim.id) as file:
-                    data = file.read()
-            except OSError as error:
+        for claim, data in zip(hand.claims, self._read_all(hand.claims), strict=True):
+            if isinstance(data, OSError):
                 self._images.require_readable()  # else the fault is the store's, and every image would share it
-                log.error("job failed", job=claim.id, code=ImageMissing.code, exc_info=error)
+                log.error("job failed", job=claim.id, code=ImageMissing.code, exc_info=data)
                 hand.outcomes.append(_failed(claim, ImageMissing()))
                 continue
             try:
@@ -94,6 +92,22 @@ class Runner:
                 hand.outcomes.append(_failed(claim, ImageUndecodable()))
             else:
                 hand.ready.append((claim, hand.elapsed_ms()))
+
+    def _read_all(self, claims: list[Claim]) -> Iterator[bytes | OSError]:
+        """The bytes of each image; from a store far away several at once, but never a whole large batch."""
+        if (step := self._images.readers) == 1:
+            yield from map(self._read, claims)
+            return
+        with ThreadPoolExecutor(step) as pool:
+            for at in range(0, len(claims), step):
+                yield from pool.map(self._read, claims[at : at + step])
+
+    def _read(self, claim: Claim) -> bytes | OSError:
+        try:
+            with self._images.open(claim.id) as file:
+                return file.read()
+        except OSError as error:
+            return error
 
     def _infer(self, hand: Hand) -> None:
         if not hand.ready:

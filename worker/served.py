@@ -38,15 +38,13 @@ def find_source(settings: Settings) -> Source:
     Raises:
         OperatorError: nothing there, or a card that does not fit the file.
     """
-    path, name = settings.model_path, served_model_name(settings)
+    path, name = Path(settings.model_path), served_model_name(settings)
     if not path.exists():
         raise OperatorError(f"MODEL_PATH: there is nothing at {path}.")
     if path.is_dir() and (path / _CARD).exists():
         return _from_folder(path, name)
-    if path.is_file() and (path.parent / _CARD).exists():
-        source = _from_folder(path.parent, name)
-        if source.file == path:
-            return source
+    if path.is_file() and (path.parent / _CARD).exists() and _card_in(path.parent).file == path.name:
+        return _from_folder(path.parent, name)
     if path.suffix not in (".keras", ".h5") and not (path / "saved_model.pb").exists():
         raise OperatorError(
             f"MODEL_PATH: {path} is neither a folder with {_CARD}, nor a .keras or .h5 file, nor a SavedModel."
@@ -149,11 +147,15 @@ def _side(name: str, found: int | None, given: int) -> int:
     return given
 
 
-def _from_folder(folder: Path, name: str) -> Source:
+def _card_in(folder: Path) -> Card:
     try:
-        card = load_card(folder / _CARD)
+        return load_card(folder / _CARD)
     except CardError as error:
         raise OperatorError(f"The model card cannot be used: {error}.") from error
+
+
+def _from_folder(folder: Path, name: str) -> Source:
+    card = _card_in(folder)
     file = folder / card.file
     if not file.exists():
         raise OperatorError(f"The card names {card.file}, and there is no such file in {folder}.")

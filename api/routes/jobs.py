@@ -2,17 +2,19 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync as in_thread
 from fastapi import APIRouter, Header, Request, Response
 from redis import RedisError
 
 from api import tickets
 from api.services import Caller, Services, ServiceSet
+from api.threads import in_thread
 from api.tickets import Ticket
 from shared import jobstore
 from shared.errors import MoveRefused
 from shared.jobs import Job, JobStatus, NewJob
+from shared.logs import get_logger
 
+log = get_logger(__name__)
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 Prefer = Annotated[str | None, Header(description="`wait=N`: wait up to N seconds (1–60) for the end")]
@@ -114,9 +116,13 @@ async def erase(job_id: str, request: Request, services: Services) -> None:
 
     def bury() -> None:
         services.database.write(lambda connection: jobstore.erase(connection, [job_id]), durable=True)
-        # a crash here leaves a file that the courier finds by its tombstone
-        services.images.delete(job_id)
-        services.database.write(lambda connection: jobstore.forget_images(connection, [job_id]))
+        # whatever breaks off here leaves an image that the courier finds by its tombstone
+        try:
+            services.images.delete(job_id)
+        except OSError as error:
+            log.warning("the image of an erased job is left to the courier", job=job_id, error=str(error))
+        else:
+            services.database.write(lambda connection: jobstore.forget_images(connection, [job_id]))
         if job.status is JobStatus.QUEUED:
             _leave_line(services, job)
 

@@ -1,20 +1,23 @@
 """Is it alive, is it ready, what does it measure, what does it serve?"""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from anyio.to_thread import run_sync as in_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.services import Services, ServiceSet
-from shared.errors import StorageFull
+from api.threads import in_thread
+from shared.errors import CapacityError
 from shared.logs import get_logger
 
 router = APIRouter(tags=["operation"])
 log = get_logger(__name__)
+
+_PROBE_SECONDS = 4.0  # those who ask give up after five or six
 
 
 @router.get("/livez")
@@ -27,7 +30,7 @@ async def livez() -> dict[str, bool]:
 @router.get("/readyz")
 async def readyz(response: Response, services: Services) -> dict[str, Any]:
     """200 once a worker has the model warm, and line, database and image store answer; else 503."""
-    checks = await in_thread(_checks, services)
+    checks = dict(await asyncio.gather(*(_look(name, check) for name, check in _checks(services).items())))
     ready = all(state == "ok" for state in checks.values())
     response.status_code = 200 if ready else 503
     return {"ready": ready, "model": services.model, "checks": checks}
@@ -53,22 +56,26 @@ async def models(services: Services) -> dict[str, Any]:
     return {"models": [{**note.card, "name": services.model, "ready": True, **serving}]}
 
 
-def _checks(services: ServiceSet) -> dict[str, str]:
-    def state(check: Callable[[], object], trouble: str) -> str:
-        try:
-            check()
-        except (RedisError, SQLAlchemyError, StorageFull, OSError) as error:
-            log.debug("not ready", trouble=trouble, error=str(error).splitlines()[0])
-            return trouble
-        return "ok"
+def _checks(services: ServiceSet) -> dict[str, tuple[Callable[[], object], str]]:
+    """What has to work, and what is said when it does not."""
 
     def some_worker() -> None:
         if not services.presence.warm(services.model):
             raise RedisError("no worker is warm")
 
     return {
-        "line": state(lambda: services.line.depth(services.model), "Redis does not answer"),
-        "database": state(services.database.ping, "the database does not answer"),
-        "images": state(services.images.ping, "the image store is full or cannot be written"),
-        "worker": state(some_worker, "no worker has its model warm yet"),
+        "line": (lambda: services.line.depth(services.model), "Redis does not answer"),
+        "database": (services.database.ping, "the database does not answer"),
+        "images": (services.images.ping, "the image store is full, or does not answer"),
+        "worker": (some_worker, "no worker has its model warm yet"),
     }
+
+
+async def _look(name: str, check: tuple[Callable[[], object], str]) -> tuple[str, str]:
+    work, trouble = check
+    try:
+        await in_thread(work, most_seconds=_PROBE_SECONDS)
+    except (RedisError, SQLAlchemyError, CapacityError, OSError) as error:
+        log.debug("not ready", trouble=trouble, error=str(error).splitlines()[0])
+        return name, trouble
+    return name, "ok"

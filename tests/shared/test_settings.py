@@ -1,10 +1,12 @@
 """What is read from the environment, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from shared.errors import OperatorError
+from shared.models import served_model_name
 from shared.settings import Settings, load_settings
 
 
@@ -33,6 +35,16 @@ def test_an_empty_variable_means_its_default(monkeypatch: pytest.MonkeyPatch) ->
     assert load_settings() == Settings()
 
 
+def test_an_empty_variable_is_none_for_the_bucket_client_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = {"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "GOOGLE_SERVICE_ACCOUNT"}
+    for name in empty:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn")
+    load_settings()
+    assert not empty & os.environ.keys()
+    assert os.environ["AWS_ROLE_ARN"] == "arn"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -48,6 +60,14 @@ def test_an_empty_variable_means_its_default(monkeypatch: pytest.MonkeyPatch) ->
         ("ENGINE", "onnx"),
         ("IMAGE_WIDTH_PX", "9000"),
         ("LEASE_SECONDS", "nan"),
+        ("IMAGE_STORE", "ftp://server/images"),
+        ("IMAGE_STORE", "https://bucket.s3.amazonaws.com"),
+        ("IMAGE_STORE", "s3://"),
+        ("IMAGE_STORE", "s3://key:secret@bucket/images"),
+        ("IMAGE_STORE", "gs://bucket/images?region=here"),
+        ("MODEL_PATH", "http://server/leaf.keras"),
+        ("AWS_ENDPOINT_URL", "minio:9000"),
+        ("AWS_ENDPOINT_URL", "http://key:secret@minio:9000"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +90,8 @@ def test_several_bad_values_are_named_in_one_sentence(monkeypatch: pytest.Monkey
 
 def test_a_secret_does_not_stand_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA")
     assert "kT9xW2mQ" not in repr(load_settings())
     assert "kT9xW2mQ" not in str(load_settings())
 
@@ -91,6 +113,33 @@ def test_without_a_database_address_it_is_a_file_in_the_state_folder(tmp_path: P
     settings = Settings(state_dir=Path("var"))
     assert settings.sql_url == f"sqlite:///{tmp_path}/var/turno.sqlite"
     assert settings.images_dir.parent == settings.cache_dir.parent == settings.state_dir
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [("s3://bucket/a/b/", "s3://bucket/a/b"), ("gs://my_bucket", "gs://my_bucket"), ("/mnt/a", "/mnt/a")],
+)
+def test_images_and_model_lie_in_a_folder_or_in_a_bucket(given: str, used: str) -> None:
+    settings = Settings(image_store=given, model_path=given)
+    assert (settings.image_store, settings.model_path) == (used, used)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (Path("models/leaf-health"), "leaf-health"),
+        ("models/leaf-health/", "leaf-health"),
+        ("s3://bucket/models/leaf-health/", "leaf-health"),
+        ("gs://bucket/models/Leaf v2.keras", "Leaf-v2"),
+        ("s3://bucket", "bucket"),
+    ],
+)
+def test_a_model_is_called_after_the_last_part_of_its_path(path: str | Path, name: str) -> None:
+    assert served_model_name(Settings(model_path=path)) == name
+
+
+def test_a_folder_for_images_is_used_as_it_is() -> None:
+    assert Settings(image_store="/mnt/images").images_dir == Path("/mnt/images")
 
 
 @pytest.mark.parametrize("description", [field.description for field in Settings.model_fields.values()])

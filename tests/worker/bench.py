@@ -9,7 +9,7 @@ from redis import Redis
 
 from shared.cards import Card, Label, check_card
 from shared.database import Database
-from shared.images import LocalImages
+from shared.images import ImageStore
 from shared.line import Line
 from shared.settings import Settings
 from tests.shared.make import add
@@ -49,7 +49,7 @@ class Bench:
 
     settings: Settings
     database: Database
-    images: LocalImages
+    images: ImageStore
     line: Line
     redis: Redis
     engine: TinyEngine

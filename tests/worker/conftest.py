@@ -7,7 +7,7 @@ import pytest
 
 from shared.broker import connect_redis
 from shared.database import Database, migrate
-from shared.images import LocalImages
+from shared.images import open_images
 from shared.line import Line
 from shared.settings import Settings
 from tests.redis_server import RedisServer
@@ -22,7 +22,7 @@ def bench(tmp_path: Path, redis_server: RedisServer) -> Iterator[Bench]:
     """One worker child's parts, put together."""
     settings = Settings(_env_file=None, state_dir=tmp_path, redis_url=redis_server.url, model_path=tmp_path / "leaf")
     migrate(settings.sql_url)
-    database, images = Database(settings.sql_url), LocalImages(settings.images_dir)
+    database, images = Database(settings.sql_url), open_images(settings)
     images.prepare()
     for short in "abcde":  # the folders of ids as short as tests use them
         (settings.images_dir / short).mkdir()

@@ -141,7 +141,7 @@ export const en = {
   "problem.image-too-many-pixels": "The photo has more pixels than this service reads. Send a smaller version.",
   "problem.rate-limited": "Too many photos in a short time.",
   "problem.queue-full": "The line is full.",
-  "problem.store-unavailable": "The service's database does not answer.",
+  "problem.store-unavailable": "The service's database or image store does not answer.",
   "problem.storage-full": "The service has no room for more photos.",
   "problem.internal-error": "Something went wrong inside the service.",
   "problem.worker-lost": "Reading this photo stopped the worker several times, so it was given up.",

@@ -141,7 +141,7 @@ export const es = {
   "problem.image-too-many-pixels": "La foto tiene más píxeles de los que este servicio lee. Envíe una versión más pequeña.",
   "problem.rate-limited": "Demasiadas fotos en poco tiempo.",
   "problem.queue-full": "La fila está llena.",
-  "problem.store-unavailable": "La base de datos del servicio no responde.",
+  "problem.store-unavailable": "La base de datos o el almacén de imágenes del servicio no responde.",
   "problem.storage-full": "El servicio no tiene espacio para más fotos.",
   "problem.internal-error": "Algo falló dentro del servicio.",
   "problem.worker-lost": "La lectura de esta foto detuvo el proceso varias veces, y se abandonó.",

@@ -1,0 +1,84 @@
+"""A worker over a bucket: what it cannot fetch now is nobody's fault, and is fetched later."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from shared import jobstore
+from shared.broker import Bell, make_celery
+from shared.errors import StoreUnavailable
+from shared.images import open_images
+from shared.jobs import JobStatus
+from shared.settings import Settings
+from tests.photos import jpeg
+from tests.s3_server import BUCKET, S3Server, running_s3
+from tests.shared.make import get
+from tests.worker.bench import Bench
+from worker.courier import Courier
+from worker.runner import Runner
+
+
+@pytest.fixture(scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server: S3Server) -> S3Server:
+    return _server.fresh()
+
+
+@pytest.fixture
+def far(bench: Bench, server: S3Server) -> Bench:
+    """The bench with its images in a bucket."""
+    given = {**bench.settings.model_dump(), **server.settings, "image_store": f"s3://{BUCKET}"}
+    settings = Settings(_env_file=None, **given)
+    images = open_images(settings)
+    images.prepare()
+    runner = Runner(settings, bench.database, images, bench.runner._model, bench.pulse)
+    return replace(bench, settings=settings, images=images, runner=runner)
+
+
+def test_the_images_of_a_batch_come_back_each_to_its_own_job(far: Bench) -> None:
+    ids = [f"{number:02}" for number in range(20)]
+    for id_ in ids:
+        far.queue(id_, None if id_ == "13" else jpeg(color=(255, 255, 255) if id_ < "10" else (0, 0, 0)))
+    assert len(far.runner.run_batch(ids)) == 20
+    assert get(far.database, "13").error_code == "image-missing"
+    classes = {id_: (get(far.database, id_).result or {}).get("predicted_class") for id_ in ids if id_ != "13"}
+    assert classes == {id_: "rust" if id_ < "10" else "healthy" for id_ in ids if id_ != "13"}
+
+
+@pytest.mark.parametrize("what", ["the server", "the bucket"])
+def test_a_bucket_that_is_gone_hands_the_batch_back_uncounted(what: str, far: Bench, server: S3Server) -> None:
+    for id_ in "ab":
+        far.queue(id_, jpeg())
+    server.kill() if what == "the server" else server.remove_bucket()
+    with pytest.raises(StoreUnavailable):
+        far.runner.run_batch(["a", "b"])
+    for id_ in "ab":
+        job = get(far.database, id_)
+        assert (job.status, job.lost_count, job.error_code) == (JobStatus.QUEUED, 0, None)
+
+
+def test_an_erasure_that_the_bucket_refused_is_completed_later(far: Bench, server: S3Server) -> None:
+    courier = _courier(far)
+    far.queue("a", jpeg())
+    far.database.write(lambda connection: jobstore.erase(connection, ["a"]))
+    objects = {key: server.get(key) for key in server.stored()}
+    server.kill()
+    courier.erase(far.database.read(jobstore.now))
+    assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == ["a"]
+    server.fresh()
+    for key, content in objects.items():
+        server.put(key, content)
+    courier.erase(far.database.read(jobstore.now))
+    assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
+    assert server.stored() == ["turno-store"]
+
+
+def _courier(far: Bench) -> Courier:
+    bell = Bell(make_celery(far.settings), far.redis)
+    return Courier(far.settings, far.database, far.line, bell, far.images)
