@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 T = TypeVar("T")
 _MIGRATIONS = Path(__file__).parent / "migrations"
+POSTGRES_ENCODING: dict[str, Any] = {"client_encoding": "utf8"}  # else a SQL_ASCII database answers in bytes
 _SQLITE_WAIT_SECONDS = 10
 _TRANSIENT_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock
 
@@ -24,6 +25,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._sqlite = url.startswith("sqlite")
+        # SQLite gives every transaction one view; PostgreSQL by default gives one to each statement
+        self._reading = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
         if self._sqlite:
             # isolation_level None: the driver begins nothing by itself, `_begin_immediate` does
@@ -33,6 +36,7 @@ class Database:
             # a server that is gone without a word must not hold a request for the system's quarter of an hour
             options["connect_args"] = {
                 "connect_timeout": 5,
+                **POSTGRES_ENCODING,
                 "tcp_user_timeout": 10_000,
                 "options": "-c statement_timeout=30000",
             }
@@ -43,7 +47,7 @@ class Database:
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` returns, from one consistent view."""
-        with self.engine.connect() as connection:
+        with self.engine.connect().execution_options(**self._reading) as connection:
             return work(connection)
 
     def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:
@@ -82,7 +86,11 @@ class Database:
 
 
 def migrate(url: str) -> None:
-    """Brings the database at `url` to the present shape; does nothing when it is there already."""
+    """Brings the database at `url` to the present shape; does nothing when it is there already.
+
+    Raises:
+        OperatorError: a newer version of the code has changed it.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["url"] = url

@@ -97,10 +97,15 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job in a worker's hand; `attempt` is the proof that it still is."""
+    """A job in a worker's hand; `attempt` and `owner` are the proof that it still is.
+
+    `owner`, too: claims commit without waiting for the disk, so that a database that crashes may forget one, and give
+    its number out again.
+    """
 
     id: str
     attempt: int
+    owner: str
     filename: str | None
     received_at: datetime
     queued_at: datetime

@@ -84,7 +84,7 @@ def finish(connection: sa.Connection, outcomes: Iterable[Outcome]) -> list[Outco
     for outcome in sorted(outcomes, key=lambda outcome: outcome.claim.id):
         move = "succeed" if outcome.error_code is None else "fail"
         changed = connection.execute(
-            _move(move, jobs.c.id == outcome.claim.id, jobs.c.attempt == outcome.claim.attempt).values(
+            _move(move, *_in_hand(outcome.claim)).values(
                 finished_at=clock(),
                 result=outcome.result,
                 error_code=outcome.error_code,
@@ -101,7 +101,11 @@ def finish(connection: sa.Connection, outcomes: Iterable[Outcome]) -> list[Outco
 def hand_back(connection: sa.Connection, claims: Sequence[Claim]) -> None:
     """running → queued, uncounted: the fault was not the job's."""
     for one in sorted(claims, key=lambda claim: claim.id):
-        connection.execute(_requeue("hand_back", jobs.c.id == one.id, jobs.c.attempt == one.attempt))
+        connection.execute(_requeue("hand_back", *_in_hand(one)))
+
+
+def _in_hand(one: Claim) -> tuple[sa.ColumnElement[bool], ...]:
+    return jobs.c.id == one.id, jobs.c.attempt == one.attempt, jobs.c.owner == one.owner
 
 
 def running_owners(connection: sa.Connection, prefix: str) -> list[str]:

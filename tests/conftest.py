@@ -1,4 +1,4 @@
-"""What every test may use: a clean environment, a real Redis, a prepared model, the whole stack."""
+"""What every test may use: a clean environment, a real Redis, a PostgreSQL, a prepared model, the whole stack."""
 
 import os
 import shutil
@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
+from tests.postgres import fresh_database, running_server
 from tests.redis_server import RedisServer
 from tests.stack import ROOT, Stack
 from worker.prepare import prepare_served_model
 
 StackFactory = Callable[..., Stack]
 LEAF_HEALTH = ROOT / "models" / "leaf-health"
+ON_EVERY_DATABASE = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,26 @@ def redis_server(_redis_server: RedisServer) -> RedisServer:
 
 
 @pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL on which tests may create databases: the one at TEST_POSTGRES_URL, or one of this machine."""
+    if configured := os.environ.get("TEST_POSTGRES_URL"):
+        yield configured
+        return
+    with running_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a stack keeps its jobs: in SQLite, unless a test is marked ON_EVERY_DATABASE."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model, prepared once for all tests."""
     state = tmp_path_factory.mktemp("prepared")
@@ -59,13 +81,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path, short_folder: Path, prepared: Path) -> Iterator[StackFactory]:
+def make_stack(tmp_path: Path, short_folder: Path, prepared: Path, database_url: str) -> Iterator[StackFactory]:
     """Makes a stack that serves the bundled model; its processes end with the test."""
     made: list[Stack] = []
 
     def make(**settings: str) -> Stack:
         shutil.copytree(prepared, tmp_path / "prepared")
-        stack = Stack(tmp_path, short_folder, **{"MODEL_PATH": str(LEAF_HEALTH), **settings})
+        defaults = {"MODEL_PATH": str(LEAF_HEALTH), "DATABASE_URL": database_url}
+        stack = Stack(tmp_path, short_folder, **{**defaults, **settings})
         made.append(stack)
         return stack
 

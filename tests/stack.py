@@ -90,6 +90,10 @@ class Stack:
         """The child processes of one process: of the worker, those that hold the model."""
         return psutil.Process(self._processes[name].pid).children(recursive=True)
 
+    def runs(self, name: str) -> bool:
+        """Whether a process has not ended since it was started."""
+        return self._processes[name].poll() is None
+
     def log(self, name: str) -> str:
         """What one process printed."""
         return (self.folder / f"{name}.log").read_text()

@@ -1,48 +1,29 @@
 """One body of tests, every database: SQLite always, PostgreSQL where there is one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
-from sqlalchemy.exc import OperationalError
 
 from shared.database import Database, migrate
 from shared.tables import jobs
-from tests.contract.postgres import configured_url, local_postgres
-from tests.waiting import wait_for
+from tests.postgres import fresh_database
+
+MakeUrl = Callable[[], str]
 
 settings.register_profile(
     "turno", deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("turno")
 
-# before a test cleans the environment
-_CONFIGURED = configured_url()
-
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A migrated PostgreSQL; skips without one, fails when the configured one cannot be reached."""
-    if _CONFIGURED:
-        migrate(_CONFIGURED)
-        yield _CONFIGURED
-        return
-    with local_postgres() as url:
-        if url is None:
-            pytest.skip("no PostgreSQL on this machine, and TEST_POSTGRES_URL is not set")
-        engine = sa.create_engine(url)
-
-        def answers() -> bool:
-            try:
-                engine.connect().close()
-            except OperationalError:
-                return False
-            return True
-
-        wait_for(answers, "PostgreSQL to answer")
-        engine.dispose()
+def migrated_postgres(postgres_url: str) -> Iterator[str]:
+    """A database with its table, for all tests: making one for each costs more than emptying it."""
+    with fresh_database(postgres_url) as url:
         migrate(url)
         yield url
 
@@ -51,7 +32,7 @@ def postgres_url() -> Iterator[str]:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind."""
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue("migrated_postgres")
     else:
         url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
         migrate(url)
@@ -59,3 +40,18 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     database.write(lambda connection: connection.execute(sa.delete(jobs)))
     yield database
     database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl]:
+    """Makes addresses of databases that nobody has migrated yet."""
+    server = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    with ExitStack() as made:
+        numbers = iter(range(100))
+
+        def make() -> str:
+            if server:
+                return made.enter_context(fresh_database(server))
+            return f"sqlite:///{tmp_path / f'{next(numbers)}.sqlite'}"
+
+        yield make

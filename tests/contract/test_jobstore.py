@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from shared import jobstore
 from shared.database import Database
 from shared.errors import ImageUndecodable, WorkerLost
 from shared.jobs import MAX_LOST, JobStatus, Outcome, Priority
+from shared.tables import jobs
 from tests.shared.make import EPOCH, RESULT, add, claim, finish, get, lose, new_job, statuses, succeed
 
 S = JobStatus
@@ -96,6 +98,19 @@ def test_an_end_counts_once(database: Database) -> None:
     assert succeed(database, *claims) == []
     assert finish(database, Outcome(claims[0], error_code="model-fault")) == []
     assert get(database, "a").status is S.SUCCEEDED
+
+
+def test_a_claim_that_a_crashed_database_forgot_counts_for_nothing(database: Database) -> None:
+    add(database, "a")
+    (forgotten,) = claim(database, "a", owner="first")
+    forget = sa.update(jobs).values(status=S.QUEUED, attempt=0, owner=None, lease_until=None)
+    database.write(lambda connection: connection.execute(forget))
+    (held,) = claim(database, "a", owner="second")
+    assert held.attempt == forgotten.attempt
+    assert succeed(database, forgotten) == []
+    database.write(lambda connection: jobstore.hand_back(connection, [forgotten]))
+    assert get(database, "a").status is S.RUNNING
+    assert len(succeed(database, held)) == 1
 
 
 def test_a_canceled_jobs_late_result_is_dropped(database: Database) -> None:

@@ -1,31 +1,57 @@
-"""The bundled model's own photos through every door, under both engines."""
+"""The bundled model's own photos through every door, under both engines and on both databases."""
 
+import contextlib
+import functools
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.settings import Settings
+from shared.settings import Engine, Settings
 from tests.conftest import LEAF_HEALTH
 from tests.photos import GOLDEN
+from tests.postgres import fresh_database
 from tests.stack import Stack
 from worker.prepare import prepare_served_model
 
+RUNS = [(Engine.OPENVINO, "sqlite"), (Engine.OPENVINO, "postgres"), (Engine.TENSORFLOW, "sqlite")]
 GOLDEN_IMAGES: list[dict[str, Any]] = json.loads((GOLDEN / "golden.json").read_text())
 
 
-@pytest.fixture(scope="module", params=["openvino", "tensorflow"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole service under one engine."""
+@pytest.fixture(scope="module")
+def prepared_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], Path]:
+    """The bundled model prepared for an engine, once: that takes longer than all tests of one stack."""
+
+    @functools.cache
+    def prepare(engine: Engine) -> Path:
+        state = tmp_path_factory.mktemp("prepared")
+        prepare_served_model(
+            Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH, engine=engine)  # type: ignore[call-arg]
+        )
+        return state / "prepared"
+
+    return prepare
+
+
+@pytest.fixture(scope="module", params=RUNS, ids="-".join)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prepared_for: Callable[[Engine], Path]
+) -> Iterator[Stack]:
+    """The whole service under each engine and on each database, which no engine ever sees."""
+    engine, kind = request.param
     state, redis = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r")
-    prepare_served_model(
-        Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH, engine=request.param)  # type: ignore[call-arg]
-    )
-    stack = Stack(state, redis, MODEL_PATH=str(LEAF_HEALTH), ENGINE=request.param)
-    yield stack.start()
-    stack.close()
+    settings = {"MODEL_PATH": str(LEAF_HEALTH), "ENGINE": engine}
+    with contextlib.ExitStack() as opened:
+        if kind == "postgres":
+            server = request.getfixturevalue("postgres_url")
+            settings["DATABASE_URL"] = opened.enter_context(fresh_database(server))
+        shutil.copytree(prepared_for(engine), state / "prepared")
+        stack = Stack(state, redis, **settings)
+        opened.callback(stack.close)
+        yield stack.start()
 
 
 def test_every_golden_image_gets_the_answer_that_was_recorded_in_training(stack: Stack) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from shared import jobstore
-from tests.conftest import StackFactory
+from tests.conftest import ON_EVERY_DATABASE, StackFactory
 from tests.photos import HELD_PX, POISON_PX, jpeg
 from tests.stack import Stack, kill_hard
 from tests.waiting import wait_for
 
+pytestmark = ON_EVERY_DATABASE
 HELD, POISON, PLAIN = jpeg(*HELD_PX), jpeg(*POISON_PX), jpeg()
 
 

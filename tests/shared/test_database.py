@@ -27,19 +27,6 @@ def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
     assert database.read(lambda connection: connection.scalar(sa.text("PRAGMA journal_mode"))) == "wal"
 
 
-def test_one_read_is_one_view_whatever_others_commit_meanwhile(database: Database) -> None:
-    add(database, "a")
-
-    def look_twice(connection: sa.Connection) -> tuple[int, int]:
-        before = len(jobstore.get(connection, ["a", "b"]))
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(add, database, "b").result(30)
-        return before, len(jobstore.get(connection, ["a", "b"]))
-
-    assert database.read(look_twice) == (1, 1)
-    assert len(statuses(database, ["a", "b"])) == 2
-
-
 def test_a_writer_waits_for_the_one_before_it(database: Database) -> None:
     inside, queued = threading.Event(), threading.Event()
 

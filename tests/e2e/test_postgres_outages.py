@@ -1,0 +1,116 @@
+"""A PostgreSQL that dies, or drops its connections, under load: what was accepted ends once, the rest is told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import StackFactory
+from tests.e2e.load import Load
+from tests.photos import HELD_PX, jpeg
+from tests.postgres import PostgresServer, running_server
+from tests.stack import Stack
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.timeout(240)
+_LONGEST_SECONDS = 35
+_WRITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+_SEVER = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND state <> 'idle in transaction' AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A server of this test's own: it is killed."""
+    with running_server() as server:
+        yield server
+
+
+def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(
+    make_stack: StackFactory, server: PostgresServer, tmp_path: Path
+) -> None:
+    stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
+    children = stack.children("worker")
+    held = stack.submit(jpeg(*HELD_PX))
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    with Load(stack) as load:
+        load.wait_for_accepted()
+        server.kill()
+        (tmp_path / "release").touch()
+        wait_for(lambda: "batch handed back" in stack.log("worker"), "the worker to meet the outage")
+        wait_for(lambda: "a step of the courier failed" in stack.log("courier"), "the courier to meet the outage")
+        load.wait_for_refusals()
+        assert not stack.ready()
+        server.start()
+        wait_for(stack.ready, "the service to be ready again")
+        refused = len(load.refusals)
+        load.wait_for_accepted()
+        assert len(load.refusals) == refused
+    assert_told_in_time(load)
+    for id_ in [held["id"], *load.accepted]:
+        assert_succeeded_once(stack, id_)
+    assert stack.children("worker") == children
+    assert stack.runs("worker")
+    assert stack.runs("courier")
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_connections_severed_in_the_middle_of_writing_cost_no_accepted_job(
+    make_stack: StackFactory, database_url: str, tmp_path: Path
+) -> None:
+    stack = make_stack(TEST_WORKER="tests.e2e.held_worker").start()
+    children = stack.children("worker")
+    held = stack.submit(jpeg(*HELD_PX))
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    with Load(stack) as load:
+        load.wait_for_accepted()
+        with nobody_can_write(database_url):
+            (tmp_path / "release").touch()
+            three = "the API, the worker and its pulse to be in the middle of writing"
+            wait_for(lambda: asked(database_url, _WRITERS) >= 3, three)
+            asked(database_url, _SEVER)  # all but the one that holds them up
+        load.wait_for_accepted()
+    assert load.refusals
+    assert "batch handed back" in stack.log("worker")
+    assert_told_in_time(load)
+    for id_ in [held["id"], *load.accepted]:
+        assert_succeeded_once(stack, id_)
+    assert stack.children("worker") == children
+    assert stack.runs("worker")
+    assert stack.runs("courier")
+
+
+@contextmanager
+def nobody_can_write(url: str) -> Iterator[None]:
+    """Whoever writes a job meanwhile waits in the middle of its transaction."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text("LOCK TABLE jobs IN EXCLUSIVE MODE"))
+        yield
+        connection.rollback()
+
+
+def asked(url: str, question: str) -> int:
+    """The number that the database answers with."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return int(connection.scalars(sa.text(question)).one())
+
+
+def assert_told_in_time(load: Load) -> None:
+    """Whoever was refused was told that it is the database, and nobody was kept waiting."""
+    told = {(answer.status_code, answer.headers["Content-Type"], answer.json()["code"]) for answer in load.refusals}
+    assert told <= {(503, "application/problem+json", "store-unavailable")}
+    assert all(answer.headers["Retry-After"] for answer in load.refusals)
+    assert load.slowest_seconds < _LONGEST_SECONDS
+
+
+def assert_succeeded_once(stack: Stack, job_id: str) -> None:
+    """It ended, and of its moves — each makes a version — all but the last were a claim or the way back from one."""
+    ended = stack.ended(job_id)
+    assert ended["status"] == "succeeded"
+    assert ended["version"] == 1 + ended["attempt"] + (ended["attempt"] - 1) + 1
