@@ -29,6 +29,22 @@ dev: tools ## Start everything, and the API again whenever its source changes
 test: tools ## Run the tests; ARGS="tests/api -k name" runs some of them
 	@$(PY) -m pytest $(ARGS)
 
+.PHONY: stack
+stack: secrets ## Start everything in containers, with PostgreSQL and Redis (needs Docker)
+	@$(COMPOSE) up --detach --build $(ARGS)
+	@printf 'Waiting until a worker has its model warm '; \
+	for _ in $$(seq 150); do \
+		if $(COMPOSE) exec -T api python -m api.health 8000 --ready >/dev/null 2>&1; then \
+			echo; echo "Ready: http://$$($(COMPOSE) port api 8000), with the API_KEY that stands in .env"; exit 0; \
+		fi; \
+		printf .; sleep 2; \
+	done; \
+	echo; echo "make: not ready after five minutes: \"$(COMPOSE) ps\" and \"$(COMPOSE) logs worker\" say more." >&2; exit 1
+
+.PHONY: stack-test
+stack-test: tools ## Build the containers, load them, kill some, count what became of every job (needs Docker)
+	@$(PY) -m tests.compose $(ARGS)
+
 .PHONY: check
 check: lint types test ## Everything that must hold before a change is merged
 
@@ -121,6 +137,19 @@ runtime: venv
 tools: venv
 	$(call install,requirements/dev.txt,$(DEV_MB))
 	@cp requirements.txt $(VENV)/requirements.txt  # dev.txt holds all of it
+
+# Compose 2 is a command of Docker, Compose 1 a program
+COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
+
+# each secret is made once, and only where none is set
+.PHONY: secrets
+secrets:
+	@umask 077; touch .env; for name in API_KEY POSTGRES_PASSWORD REDIS_PASSWORD; do \
+		grep -q "^$$name=." .env && continue; \
+		[ -z "$$(tail -c 1 .env)" ] || echo >>.env; \
+		echo "$$name=$$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >>.env; \
+		echo "Wrote a random $$name into .env: keep this file, and keep it to yourself."; \
+	done
 
 .PHONY: uv
 uv: venv

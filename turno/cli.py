@@ -1,6 +1,6 @@
 """The commands of `python -m turno`; each imports what it needs when it runs, so that `--help` needs nothing."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -37,7 +37,45 @@ def up(
 
 
 @app.command()
-def prepare() -> None:
+def api() -> None:
+    """Starts the API alone, once the database has the shape it needs."""
+    from shared.images import open_images
+    from shared.keys import required_keys
+    from shared.settings import load_settings
+
+    settings = load_settings()
+    required_keys(settings)
+    migrate()
+    open_images(settings).prepare()
+    _become("api")
+
+
+@app.command()
+def worker() -> None:
+    """Starts a worker alone, once the model is prepared."""
+    prepare()
+    _become("worker")
+
+
+@app.command()
+def courier() -> None:
+    """Starts a courier alone."""
+    _become("courier")
+
+
+def _become(name: str) -> NoReturn:
+    from shared.settings import load_settings
+    from turno.alone import become
+
+    become(name, load_settings())
+
+
+@app.command()
+def prepare(
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Keep the result beside the model, too: other machines take it from there.")
+    ] = False,
+) -> None:
     """Converts and checks the model at MODEL_PATH, so that a worker starts within seconds."""
     from shared.logs import configure_logging
     from shared.settings import load_settings
@@ -45,7 +83,7 @@ def prepare() -> None:
 
     settings = load_settings()
     configure_logging(settings.log_level)
-    typer.echo(f"The model is ready in {prepare_served_model(settings)}.")
+    typer.echo(f"The model is ready in {prepare_served_model(settings, beside=beside)}.")
 
 
 @app.command()

@@ -67,10 +67,11 @@ def make_programs(settings: Settings, inherited: Mapping[str, str], api_key: str
 
 def _api(settings: Settings, *, reload: bool) -> tuple[str, ...]:
     listen = ("--host", settings.host, "--port", str(settings.port))
+    one = ("--workers", "1")  # a platform's WEB_CONCURRENCY would start several, each with its own memory
     quiet = ("--no-access-log", "--no-server-header", "--log-level", settings.log_level.lower())
     drain = ("--timeout-graceful-shutdown", str(_API_DRAIN_SECONDS))
     watch = ("--reload", "--reload-dir", "api", "--reload-dir", "shared") if reload else ()
-    return ("uvicorn", "--factory", "api.app:create_app", *listen, *quiet, *drain, *watch)
+    return ("uvicorn", "--factory", "api.app:create_app", *listen, *one, *quiet, *drain, *watch)
 
 
 def _worker(settings: Settings) -> tuple[str, ...]:

@@ -17,13 +17,18 @@ class Screen:
     def __init__(self) -> None:
         self._colors: dict[str, str] = {}
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks on, not a log."""
+        return sys.stdout.isatty()
+
     def say(self, text: str) -> None:
         """One line of our own."""
         self._write(_styled(text, bold=True))
 
     def relay(self, name: str, line: str) -> None:
         """One line of the process `name`: in words on a terminal, JSON as it is for whoever collects logs."""
-        if line.startswith("{") and not sys.stdout.isatty():
+        if line.startswith("{") and not self.is_terminal:
             self._write(line)
             return
         color = self._colors.setdefault(name, _COLORS[len(self._colors) % len(_COLORS)])

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from shared.errors import OperatorError
+from shared.images import open_images
 from shared.settings import Settings
 from turno.access import MadeKey, key_for, local_address, phone_address, web_address
 from turno.checks import check_port, check_state_dir, only_start
@@ -38,6 +39,7 @@ def run_everything(settings: Settings, *, reload: bool = False, table: Table | N
     check_state_dir(settings.state_dir)
     with only_start(settings.state_dir):
         check_port(settings.host, settings.port)
+        open_images(settings).prepare()
         key = key_for(settings)
         value = key.value if key else None
         inherited = dict(os.environ)  # the children's, handed on as it is
@@ -141,7 +143,9 @@ async def _is_ready(settings: Settings) -> bool:
 def _greet(screen: Screen, settings: Settings, key: MadeKey | None) -> None:
     screen.say(f"Starting Turno: data in {settings.state_dir}, model {settings.model_path}.")
     if key is not None and key.new:
-        screen.say(f"API key, shown this once and kept in {key.path}: {key.value}")
+        # elsewhere than on a terminal, this line would stay in somebody's log
+        shown = f"shown this once and kept in {key.path}: {key.value}" if screen.is_terminal else f"made in {key.path}."
+        screen.say(f"API key, {shown}")
     elif key is not None:
         screen.say(f"API key: the one in {key.path}.")
 

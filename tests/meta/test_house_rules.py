@@ -11,7 +11,7 @@ from tests.meta.sources import PRODUCT, ROOT, imported, name, python_files, tree
 _EVERYWHERE = python_files(*PRODUCT, "tests", "bench")
 _PRODUCT = python_files(*PRODUCT)
 # the supervisor hands its environment on to what it starts; TensorFlow can be told some things in no other way
-_MAY_READ_THE_ENVIRONMENT = {"shared/settings.py", "turno/up.py", "worker/engines/tensorflow.py"}
+_MAY_READ_THE_ENVIRONMENT = {"shared/settings.py", "turno/alone.py", "turno/up.py", "worker/engines/tensorflow.py"}
 
 
 @pytest.mark.parametrize("path", _EVERYWHERE, ids=name)

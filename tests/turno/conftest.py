@@ -1,14 +1,17 @@
 """`turno up` as a real process, on a free port and its own data."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -59,14 +62,29 @@ def environment(tmp_path: Path, free_port: int) -> dict[str, str]:
 Start = Callable[..., Started]
 
 
+def _terminal(printed: Path) -> IO[bytes]:
+    """A terminal on which what is printed is written down."""
+    ours, theirs = os.openpty()
+
+    def write_down() -> None:
+        with printed.open("wb", buffering=0) as file, contextlib.suppress(OSError):  # EIO: nobody has it open any more
+            while data := os.read(ours, 65_536):
+                file.write(data)
+        os.close(ours)
+
+    printed.touch()
+    threading.Thread(target=write_down, daemon=True).start()
+    return os.fdopen(theirs, "wb")
+
+
 @pytest.fixture
 def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
     """Starts `python …` with these settings; whatever still runs at the end is killed."""
     started: list[Started] = []
 
-    def run(*arguments: str, **settings: str) -> Started:
+    def run(*arguments: str, on_terminal: bool = False, **settings: str) -> Started:
         printed = tmp_path / f"printed-{len(started)}"
-        with printed.open("wb") as file:
+        with _terminal(printed) if on_terminal else printed.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=tmp_path,  # no .env here

@@ -65,7 +65,7 @@ sys.exit(2)
 _NAMES = ("api", "courier", "worker")
 
 
-def start_stand_ins(start: Start, prepare: str = "print('prepared')", **settings: str) -> Started:
+def start_stand_ins(start: Start, prepare: str = "print('prepared')", **settings: str | bool) -> Started:
     return start("-c", _STAND_INS.replace("os_prepare", repr(prepare)), "start", **settings)
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_left_when_it_is_killed_and_the_next_start_works(start: Start
 
 
 def test_the_network_gets_a_key_that_is_shown_once(start: Start, tmp_path: Path, free_port: int) -> None:
-    first = start_stand_ins(start, HOST="0.0.0.0")
+    first = start_stand_ins(start, HOST="0.0.0.0", on_terminal=True)
     first.wait_for_output("Ready: ")
     assert first.end() == 0
     key = (tmp_path / "var" / "api.key").read_text().strip()
@@ -156,6 +156,14 @@ def test_the_network_gets_a_key_that_is_shown_once(start: Start, tmp_path: Path,
     assert second.end() == 0
     assert key not in second.output
     assert f"API key: the one in {tmp_path / 'var' / 'api.key'}." in second.output
+
+
+def test_a_log_never_holds_the_key(start: Start, tmp_path: Path) -> None:
+    started = start_stand_ins(start, HOST="0.0.0.0")
+    started.wait_for_output("Ready: ")
+    assert started.end() == 0
+    assert (tmp_path / "var" / "api.key").read_text().strip() not in started.output
+    assert f"API key, made in {tmp_path / 'var' / 'api.key'}." in started.output
 
 
 def test_where_redis_listens_is_replaced_when_the_path_is_too_long(start: Start, tmp_path: Path) -> None:
