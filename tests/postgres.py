@@ -50,6 +50,20 @@ class PostgresServer:
             self._process.wait()
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It is there, its kernel takes what it is sent, and it does not answer: as in a container that is paused."""
+        assert self._process
+        whole = psutil.Process(self._process.pid)
+        stopped = [whole, *whole.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.resume()
+
     def _begun(self) -> bool:
         # it may refuse to start for as long as the shared memory of one that was killed is in use
         if self._process is None or self._process.poll() is not None:

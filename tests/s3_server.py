@@ -21,15 +21,16 @@ _SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request
 
 
 class S3Server:
-    """One server on loopback, with one empty bucket."""
+    """One server, with one empty bucket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str) -> None:
+        self._host = host
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self._port = probe.getsockname()[1]
         self._log = folder / "s3.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://{host}:{self._port}"
         self.settings = {
             "aws_access_key_id": "key",
             "aws_secret_access_key": "a-secret-that-must-not-be-told",
@@ -52,7 +53,7 @@ class S3Server:
     def start(self) -> None:
         """Returns when it answers; there is no bucket."""
         with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "tests.s3_server", str(self._port)]
+            command = [sys.executable, "-m", "tests.s3_server", self._host, str(self._port)]
             self._process = subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log)
         wait_for(self._answers, f"the S3 server to answer, see {self._log}", 60)
 
@@ -91,16 +92,16 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running_s3(folder: Path) -> Iterator[S3Server]:
+def running_s3(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     """A server that ends with the block; `S3Server.fresh` makes its bucket."""
-    server = S3Server(folder)
+    server = S3Server(folder, host)
     try:
         yield server
     finally:
         server.kill()
 
 
-def _serve(port: int) -> None:
+def _serve(host: str, port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
@@ -117,7 +118,7 @@ def _serve(port: int) -> None:
         answer: Iterable[bytes] = moto(environ, start)
         return answer
 
-    run_simple("127.0.0.1", port, application, threaded=True)
+    run_simple(host, port, application, threaded=True)
 
 
 def _is_there(moto: Any, environ: dict[str, Any]) -> bool:
@@ -127,4 +128,4 @@ def _is_there(moto: Any, environ: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(sys.argv[1], int(sys.argv[2]))

@@ -93,8 +93,7 @@ def answers(stack: Containers) -> str:
 def survives_everything(stack: Containers) -> str:
     crowd = Crowd(stack)
     try:
-        for blow in (_kill_worker, _crash_worker, _pause_worker, _restart_redis, _kill_redis, _restart_postgres,
-                     _kill_postgres, _scale):  # fmt: skip
+        for blow in _BLOWS:
             time.sleep(_CROWD_SECONDS)  # load, not luck: what is in hand when the blow falls
             blow(stack)
     finally:
@@ -150,10 +149,7 @@ def _crash_worker(stack: Containers) -> None:
 
 def _pause_worker(stack: Containers) -> None:
     """Longer than a lease: its jobs go to whoever comes, and what it says afterwards counts for nothing."""
-    (worker,) = stack.ids("worker")
-    run("docker", "pause", worker)
-    time.sleep(3 * _LEASE_SECONDS)
-    run("docker", "unpause", worker)
+    _pause(stack, "worker", 3 * _LEASE_SECONDS)
 
 
 def _restart_redis(stack: Containers) -> None:
@@ -169,6 +165,22 @@ def _kill_redis(stack: Containers) -> None:
 
 def _restart_postgres(stack: Containers) -> None:
     stack.compose("restart", "postgres")
+
+
+def _pause_redis(stack: Containers) -> None:
+    _pause(stack, "redis", 6)
+
+
+def _pause_postgres(stack: Containers) -> None:
+    """Longer than a request waits for SQL."""
+    _pause(stack, "postgres", 30)
+
+
+def _pause(stack: Containers, service: str, seconds: float) -> None:
+    (container,) = stack.ids(service)
+    run("docker", "pause", container)
+    time.sleep(seconds)
+    run("docker", "unpause", container)
 
 
 def _kill_postgres(stack: Containers) -> None:
@@ -187,3 +199,17 @@ def _scale(stack: Containers) -> None:
 
 def _counted(refused: Counter[str]) -> str:
     return ", ".join(f"{count} × {what}" for what, count in refused.most_common()) or "none"
+
+
+_BLOWS = (
+    _kill_worker,
+    _crash_worker,
+    _pause_worker,
+    _restart_redis,
+    _kill_redis,
+    _pause_redis,
+    _restart_postgres,
+    _kill_postgres,
+    _pause_postgres,
+    _scale,
+)

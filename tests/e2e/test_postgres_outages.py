@@ -58,6 +58,31 @@ def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(
     assert stack.runs("courier")
 
 
+def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
+    make_stack: StackFactory, server: PostgresServer, tmp_path: Path
+) -> None:
+    stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
+    children = stack.children("worker")
+    held = stack.submit(jpeg(*HELD_PX))
+    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    with Load(stack) as load:
+        load.wait_for_accepted()
+        with server.frozen():
+            (tmp_path / "release").touch()
+            asked = stack.client.get("/readyz")
+            assert asked.status_code == 503
+            assert asked.json()["checks"]["database"] == "the database does not answer"
+            assert asked.elapsed.total_seconds() < 6
+            assert stack.client.get(f"/v1/jobs/{held['id']}").json()["code"] == "store-unavailable"
+            load.wait_for_refusals(2)
+        wait_for(stack.ready, "the service to be ready again")
+        load.wait_for_accepted()
+    assert_told_in_time(load)
+    for id_ in [held["id"], *load.accepted]:
+        assert_succeeded_once(stack, id_)
+    assert stack.children("worker") == children
+
+
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_connections_severed_in_the_middle_of_writing_cost_no_accepted_job(
     make_stack: StackFactory, database_url: str, tmp_path: Path
