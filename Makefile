@@ -39,7 +39,8 @@ stack: secrets ## Start everything in containers, with PostgreSQL and Redis (nee
 		fi; \
 		printf .; sleep 2; \
 	done; \
-	echo; echo "make: not ready after five minutes: \"$(COMPOSE) ps\" and \"$(COMPOSE) logs worker\" say more." >&2; exit 1
+	echo; $(COMPOSE) ps >&2; $(COMPOSE) logs --tail 5 api worker >&2; \
+	echo "make: not ready after five minutes: the lines above say why; \"$(COMPOSE) logs\" has all of them." >&2; exit 1
 
 .PHONY: stack-test
 stack-test: tools ## Build the containers, load them, kill some, count what became of every job (needs Docker)

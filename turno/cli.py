@@ -83,7 +83,11 @@ def prepare(
 
     settings = load_settings()
     configure_logging(settings.log_level)
-    typer.echo(f"The model is ready in {prepare_served_model(settings, beside=beside)}.")
+    try:
+        folder = prepare_served_model(settings, beside=beside)
+    except OSError as error:
+        raise OperatorError(f"The model cannot be prepared: {error.strerror or error} ({error.filename}).") from error
+    typer.echo(f"The model is ready in {folder}.")
 
 
 @app.command()

@@ -21,6 +21,7 @@ _STEPS: list[Callable[[Containers], str]] = [
     scenario.comes_up,
     scenario.is_hardened,
     scenario.answers,
+    scenario.drains,
     scenario.survives_everything,
     scenario.tells_no_secret,
     scenario.serves_in_one_gigabyte,

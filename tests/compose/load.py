@@ -11,6 +11,7 @@ import httpx
 
 from tests.compose.containers import Containers
 from tests.photos import GOLDEN
+from tests.waiting import wait_for
 
 _ENDED = {"succeeded", "failed", "canceled"}
 
@@ -34,6 +35,11 @@ class Crowd:
         self._threads = [threading.Thread(target=self._submit_for_ever, daemon=True) for _ in range(size)]
         for thread in self._threads:
             thread.start()
+
+    def gather(self, enough: int) -> None:
+        """Submits so many, then stops."""
+        wait_for(lambda: len(self.accepted) >= enough, f"{enough} accepted jobs", 120)
+        self.stop()
 
     def stop(self) -> None:
         """Returns when the last answer is there."""

@@ -79,3 +79,21 @@ def test_a_database_that_cannot_be_used(start: Start, url: str) -> None:
 def test_a_database_file_that_is_none(start: Start, tmp_path: Path) -> None:
     (tmp_path / "notes.sqlite").write_text("not a database, certainly not one at all\n" * 50)
     assert "file is not a database" in refusal(start, "migrate", DATABASE_URL=f"sqlite:///{tmp_path}/notes.sqlite")
+
+
+@pytest.mark.parametrize("command", ["up", "api"])
+@pytest.mark.parametrize(
+    ("settings", "begin"),
+    [
+        ({"IMAGE_STORE": "/proc/images"}, "Images cannot be kept in /proc/images"),
+        (
+            {"IMAGE_STORE": "s3://photos", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "key",
+             "AWS_SECRET_ACCESS_KEY": "not-to-be-told"},
+            "IMAGE_STORE: s3://photos cannot be written and listed",
+        ),
+    ],
+)  # fmt: skip
+def test_an_image_store_that_cannot_be_used(start: Start, command: str, settings: dict[str, str], begin: str) -> None:
+    said = refusal(start, command, REDIS_URL="redis://127.0.0.1:1/0", **settings)
+    assert said.startswith(begin)
+    assert "not-to-be-told" not in said
