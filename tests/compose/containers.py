@@ -17,7 +17,7 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("API_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
 _READY_SECONDS = 180
-_HOST_SETTINGS = ("PATH", "HOME", "LANG")  # and DOCKER_*: no setting of this machine reaches the stack
+_OF_THE_HOST = ("PATH", "HOME", "DOCKER_", "COMPOSE_")  # no other setting of this machine reaches the stack
 
 
 class Failed(AssertionError):
@@ -49,32 +49,24 @@ def docker_answers() -> bool:
 class Containers:
     """The compose file, brought up under a name, a port and secrets of its own."""
 
-    def __init__(self, *files: str, **settings: str) -> None:
+    def __init__(self, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.project = f"turno-test-{secrets.token_hex(3)}"
         self.key = secrets.token_hex(32)
-        kept = {name: value for name, value in os.environ.items() if name in _HOST_SETTINGS or name[:7] == "DOCKER_"}
-        made = {
-            "API_KEY": self.key,
-            "POSTGRES_PASSWORD": secrets.token_hex(16),
-            "REDIS_PASSWORD": secrets.token_hex(16),
-        }
-        self.environment = {
-            **kept, "COMPOSE_DOCKER_CLI_BUILD": kept.get("DOCKER_BUILDKIT", "1"), **made, "PORT": str(self.port),
-            **settings,
-        }  # fmt: skip
+        kept = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_HOST)}
+        made = {name: secrets.token_hex(32) for name in SECRETS} | {"API_KEY": self.key, "PORT": str(self.port)}
+        self.environment = {**kept, **made, **settings}
         self._nothing = Path(tempfile.mkdtemp()) / "nothing.env"  # else a .env of this folder would be read
         self._nothing.touch()
-        self._files = tuple(part for file in ("docker-compose.yml", *files) for part in ("--file", file))
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", headers={"X-API-Key": self.key}, timeout=60
         )
 
     def compose(self, *arguments: str, seconds: float = 300) -> str:
         """What docker-compose printed; see `run`."""
-        whole = (*_compose_program(), "--project-name", self.project, "--env-file", str(self._nothing), *self._files)
+        whole = (*_compose_program(), "--project-name", self.project, "--env-file", str(self._nothing))
         return run(*whole, *arguments, environment=self.environment, seconds=seconds)
 
     def up(self, *arguments: str, **settings: str) -> None:

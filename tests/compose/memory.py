@@ -19,6 +19,12 @@ fi
 """
 
 
+def read_memory(container: str) -> tuple[int, int, int]:
+    """Bytes: what its processes hold now, the most that ever was held with page cache, the limit."""
+    processes, with_cache, limit = run("docker", "exec", container, "sh", "-c", _READ).split()
+    return int(processes), int(with_cache), int(limit)
+
+
 @dataclass
 class Peak:
     """Bytes."""
@@ -54,7 +60,7 @@ class MemoryWatch:
         service = run(
             "docker", "inspect", "--format", '{{index .Config.Labels "com.docker.compose.service"}}', container
         )
-        processes, with_cache, limit = map(int, run("docker", "exec", container, "sh", "-c", _READ).split())
+        processes, with_cache, limit = read_memory(container)
         peak = self.peaks[f"{service}, {limit / (1 << 20):.0f} MiB"]
         peak.processes = max(peak.processes, processes)
         peak.with_cache = max(peak.with_cache, with_cache)
