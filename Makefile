@@ -31,16 +31,19 @@ test: tools ## Run the tests; ARGS="tests/api -k name" runs some of them
 
 .PHONY: stack
 stack: secrets ## Start everything in containers, with PostgreSQL and Redis (needs Docker)
-	@$(COMPOSE) up --detach --build $(ARGS)
-	@printf 'Waiting until a worker has its model warm '; \
+	@$(COMPOSE) build
+	@start="$(COMPOSE) up --detach $(ARGS)"; \
+	$$start || { echo "make: that did not go well; once more."; sleep 5; $$start; } || { $(STACK_SAYS) exit 1; }; \
+	printf 'Waiting until a worker has its model warm '; \
 	for _ in $$(seq 150); do \
 		if $(COMPOSE) exec -T api python -m api.health 8000 --ready >/dev/null 2>&1; then \
 			echo; echo "Ready: http://$$($(COMPOSE) port api 8000), with the API_KEY that stands in .env"; exit 0; \
 		fi; \
 		printf .; sleep 2; \
 	done; \
-	echo; $(COMPOSE) ps >&2; $(COMPOSE) logs --tail 5 api worker >&2; \
-	echo "make: not ready after five minutes: the lines above say why; \"$(COMPOSE) logs\" has all of them." >&2; exit 1
+	echo; $(STACK_SAYS) echo "make: not ready after five minutes." >&2; exit 1
+STACK_SAYS = $(COMPOSE) ps >&2; $(COMPOSE) logs --tail 8 postgres redis api worker >&2; \
+	echo "make: the lines above say why; \"$(COMPOSE) logs\" has all of them." >&2;
 
 .PHONY: stack-test
 stack-test: tools ## Build the containers, load them, kill some, count what became of every job (needs Docker)
@@ -145,8 +148,8 @@ COMPOSE = $(shell if docker compose version >/dev/null 2>&1; then echo docker co
 # each secret is made once, and only where none is set
 .PHONY: secrets
 secrets:
-	@umask 077; touch .env; for name in API_KEY POSTGRES_PASSWORD REDIS_PASSWORD; do \
-		grep -q "^$$name=." .env && continue; \
+	@umask 077; touch .env; chmod 600 .env; for name in API_KEY POSTGRES_PASSWORD REDIS_PASSWORD; do \
+		grep -Eq "^(export +)?$$name=[\"']?[A-Za-z0-9_-]" .env && continue; \
 		[ -z "$$(tail -c 1 .env)" ] || echo >>.env; \
 		echo "$$name=$$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')" >>.env; \
 		echo "Wrote a random $$name into .env: keep this file, and keep it to yourself."; \

@@ -7,16 +7,17 @@ Standard library only: it runs every few seconds beside the service.
 import json
 import sys
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 _FOR_UPLOADS = {"database", "images"}
 _SECONDS = 6
+_directly = build_opener(ProxyHandler({}))  # Docker hands its proxy on to containers
 
 
 def main(port: str, *flags: str) -> int:
     """0 when it can; 1 with the reason on stdout."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=_SECONDS) as answer:
+        with _directly.open(f"http://127.0.0.1:{port}/readyz", timeout=_SECONDS) as answer:
             found = json.load(answer)
     except HTTPError as error:  # 503: not everything is ready, the body says what
         found = json.load(error)

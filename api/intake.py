@@ -25,6 +25,7 @@ log = get_logger(__name__)
 
 _GROUP = 256
 _WAITING = 2000
+_LAST_SECONDS = 5
 _QUIET_SECONDS = 1.0  # after a Redis fault: the courier puts jobs into the line meanwhile
 
 
@@ -58,7 +59,7 @@ class Intake:
         """Commits and ushers what is waiting, then ends."""
         self._submissions.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(_LAST_SECONDS)  # a database that is frozen must not keep the process
 
     async def submit(self, job: NewJob) -> None:
         """Returns when the job's row is durable.
@@ -73,8 +74,8 @@ class Intake:
         except queue.Full as error:
             raise StoreUnavailable from error
         try:
-            # shielded: a caller that goes away does not undo what is being committed
-            await asyncio.wait_for(asyncio.shield(submission.done), MOST_SECONDS)
+            # who gives up, or goes away, takes the submission along, unless it is being committed
+            await asyncio.wait_for(submission.done, MOST_SECONDS)
         except TimeoutError as error:
             raise StoreUnavailable from error
 
@@ -96,7 +97,8 @@ class Intake:
         item = self._submissions.get()
         with contextlib.suppress(queue.Empty):
             while item is not None:
-                group.append(item)
+                if not item.done.cancelled():
+                    group.append(item)
                 if len(group) == _GROUP:
                     return group, False
                 item = self._submissions.get_nowait()

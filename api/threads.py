@@ -1,15 +1,17 @@
-"""Synchronous SQL and Redis for the event loop: in a thread, and never for longer than a caller would wait."""
+"""Synchronous work for the event loop, in threads: SQL and Redis within a caller's patience, images at their pace."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from anyio import fail_after
+from anyio import CapacityLimiter, fail_after
 from anyio.to_thread import run_sync
 
 from shared.errors import StoreUnavailable
 
 T = TypeVar("T")
 MOST_SECONDS = 20.0  # above what a database that works takes for anything we ask of it
+# of their own: slow disks and buckets must not take the threads in which everybody else asks SQL
+_FOR_IMAGES = CapacityLimiter(40)
 
 
 async def in_thread(work: Callable[..., T], *arguments: object, most_seconds: float = MOST_SECONDS) -> T:
@@ -26,3 +28,8 @@ async def in_thread(work: Callable[..., T], *arguments: object, most_seconds: fl
             return await run_sync(work, *arguments, abandon_on_cancel=True)
     except TimeoutError as error:
         raise StoreUnavailable from error
+
+
+async def in_image_thread(work: Callable[..., T], *arguments: object) -> T:
+    """What `work` returns, however long it takes: the image store has limits of its own."""
+    return await run_sync(work, *arguments, limiter=_FOR_IMAGES)

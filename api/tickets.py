@@ -17,7 +17,7 @@ from api.services import ServiceSet
 from api.threads import in_thread
 from api.uploads import receive_upload
 from shared import jobstore
-from shared.errors import JobErased, MalformedRequest, UnknownJob, UnknownModel
+from shared.errors import JobErased, MalformedRequest, StoreUnavailable, UnknownJob, UnknownModel
 from shared.jobs import Job, JobStatus, NewJob, Priority
 from shared.logs import get_logger
 
@@ -80,7 +80,7 @@ async def submit(request: Request, services: ServiceSet, caller: str, *, strict:
         if strict and (unknown := upload.fields.keys() - _KNOWN_FIELDS):
             raise MalformedRequest(f"Unknown form fields: {', '.join(sorted(unknown))[:200]}.")
     except Exception:
-        with suppress(OSError):  # what cannot be removed now is swept
+        with suppress(OSError, StoreUnavailable):  # what cannot be removed now is swept
             await in_thread(services.images.delete, job_id)
         raise
     await services.intake.submit(new)  # an unclear commit keeps the image: its row may be there; if not, it is swept
@@ -128,14 +128,17 @@ async def find_accepted(services: ServiceSet, accepted: Job, wait_seconds: float
     """The same for a job just accepted: a database that fails now does not take its ticket away."""
     try:
         return await find_ended(services, accepted.id, wait_seconds)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StoreUnavailable) as error:
         log.warning("an accepted job cannot be looked at now", job=accepted.id, exc_info=error)
         return accepted
 
 
 async def ticket(services: ServiceSet, job: Job) -> Ticket:
     """The caller's view of a job, with its place in the line while it waits."""
-    position, eta = await in_thread(_place, services, job) if job.status is JobStatus.QUEUED else (None, None)
+    position = eta = None
+    if job.status is JobStatus.QUEUED:
+        with suppress(StoreUnavailable):  # no thread is free for it: a ticket is a ticket without its place
+            position, eta = await in_thread(_place, services, job)
     timeline = _timeline(job)
     result = None
     if job.result is not None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from anyio.to_thread import run_sync as in_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from api.forms import Body, read_body
+from api.threads import in_image_thread
 from shared.errors import MalformedRequest, UploadTooLarge
 from shared.imagefile import require_image
 from shared.images import ImageStore
@@ -44,12 +44,12 @@ async def receive_upload(request: Request, images: ImageStore, settings: Setting
             incoming.append(body.image)
             incoming.keep(lambda path: require_image(path, settings.image_max_pixels))
 
-        await in_thread(keep)
+        await in_image_thread(keep)
         return Upload(body.filename, body.fields)
     except ClientDisconnect as error:
         raise MalformedRequest("The upload broke off.") from error
     finally:
-        await in_thread(incoming.close)
+        await in_image_thread(incoming.close)
 
 
 async def _stream(request: Request, body: Body, incoming: Incoming, most_bytes: int) -> None:
@@ -63,6 +63,6 @@ async def _stream(request: Request, body: Body, incoming: Incoming, most_bytes: 
             raise UploadTooLarge(f"The image has more than {most_bytes:,} bytes.")
         if len(body.image) >= _SPILL_BYTES:
             spilled += len(body.image)
-            await in_thread(incoming.append, bytes(body.image))
+            await in_image_thread(incoming.append, bytes(body.image))
             body.image.clear()
     body.finish()

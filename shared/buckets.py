@@ -28,10 +28,10 @@ def open_bucket(url: str, settings: Settings) -> "ObjectStore":
     bucket, _, prefix = rest.partition("/")
     client: ClientConfig = {
         "connect_timeout": timedelta(seconds=3),
-        "timeout": timedelta(seconds=15),
+        "timeout": timedelta(seconds=60),  # for a whole image, over a slow line
         "allow_http": settings.aws_endpoint_url.startswith("http://"),
     }
-    retry: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
+    retry: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
     given = _gs_config(settings) if scheme == "gs" else _s3_config(settings)
     # what is empty is left out, so that obstore looks for it: in its own variables, then at the machine's role
     config = {name: value for name, value in given.items() if value}

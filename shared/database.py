@@ -25,8 +25,6 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._sqlite = url.startswith("sqlite")
-        # SQLite gives every transaction one view; PostgreSQL by default gives one to each statement
-        self._reading = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
         if self._sqlite:
             # isolation_level None: the driver begins nothing by itself, `_begin_immediate` does
@@ -37,7 +35,10 @@ class Database:
             options["connect_args"] = {
                 "connect_timeout": 5,
                 **POSTGRES_ENCODING,
-                "tcp_user_timeout": 10_000,
+                "tcp_user_timeout": 10_000,  # for a question that is not acknowledged
+                "keepalives_idle": 10,  # for one that is, and whose answer never comes
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
                 "options": "-c statement_timeout=30000",
             }
         self.engine = sa.create_engine(url, **options)
@@ -46,8 +47,8 @@ class Database:
             sa.event.listen(self.engine, "begin", _begin_immediate)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """What `work` returns, from one consistent view."""
-        with self.engine.connect().execution_options(**self._reading) as connection:
+        """What `work` returns; each of its statements sees what was committed when it began."""
+        with self.engine.connect() as connection:
             return work(connection)
 
     def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:

@@ -15,6 +15,7 @@ import httpx
 from tests.waiting import wait_for
 
 BUCKET = "turno"
+DENIED = "denied"  # an object of this name may not be read, whoever asks
 _ROOT = Path(__file__).resolve().parents[1]
 # moto wants a signature of its kind, and checks none
 _SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=none"
@@ -115,6 +116,9 @@ def _serve(host: str, port: int) -> None:
             if environ["REQUEST_METHOD"] == "DELETE" and not _is_there(moto, environ):
                 start("404 NOT FOUND", [])
                 return [b""]
+        if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"].endswith(f"/{DENIED}"):
+            start("403 FORBIDDEN", [])
+            return [b"<Error><Code>InvalidObjectState</Code></Error>"]
         answer: Iterable[bytes] = moto(environ, start)
         return answer
 

@@ -55,7 +55,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return str(value.value if isinstance(value, Enum) else value)
+    return "" if value is None else str(value.value if isinstance(value, Enum) else value)
 
 
 def _cell(field: FieldInfo) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 
 from shared.errors import OperatorError
 from shared.images import open_images
@@ -46,6 +47,9 @@ def run_everything(settings: Settings, *, reload: bool = False, table: Table | N
         programs = (
             table(settings, inherited, value) if table else make_programs(settings, inherited, value, reload=reload)
         )
+        # of one machine's health the worker tells: a courier's beat would hide that no model is warm
+        quiet = {name: value for name, value in programs.courier.environment.items() if name != "BEAT_FILE"}
+        programs = replace(programs, courier=replace(programs.courier, environment=quiet))
         _greet(screen, settings, key)
         try:
             asyncio.run(_run(settings, programs, screen))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_PIECE_BYTES = 8_000_000  # asked for at once: a large model takes longer than one request may
+_PIECE_BYTES = 4_000_000  # asked for at once: a large model takes longer than one request may
 _TOLD_BYTES = 200_000_000  # between two lines of progress
 _ROOM_FACTOR = 3  # the copy, its converted form, and what is written meanwhile
 

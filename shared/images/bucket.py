@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import obstore
+from obstore.exceptions import PermissionDeniedError
 
 from shared.buckets import BUCKET_FAULTS, open_bucket, reason_of
 from shared.errors import OperatorError, StoreUnavailable
@@ -64,6 +65,8 @@ class BucketImages:
             return io.BytesIO(obstore.get(self._bucket, _key(job_id)).bytes().to_bytes())
         except FileNotFoundError:
             raise
+        except PermissionDeniedError as error:  # of this one alone, perhaps: moved into an archive, under another key
+            raise OSError(reason_of(error)) from error
         except BUCKET_FAULTS as error:
             raise StoreUnavailable from error
 

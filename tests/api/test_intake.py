@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from api.intake import Intake
@@ -51,3 +52,15 @@ def test_the_committer_survives_a_row_that_no_database_takes(service: Service) -
     assert _submit_all(service, new_job("d"), intake=own) == [None]
     assert statuses(service.database, ["a", "c", "d"]) == dict.fromkeys("acd", "queued")
     own.stop()
+
+
+def test_who_was_told_no_finds_no_job_later(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.intake.MOST_SECONDS", 0.5)
+    late = [f"{number:03}" for number in range(50)]
+    with service.database.engine.connect().execution_options(turno_write=True) as held, held.begin():
+        answers = _submit_all(service, new_job("in the transaction"))
+        answers += _submit_all(service, *(new_job(id_) for id_ in late))
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    monkeypatch.undo()
+    assert _submit_all(service, new_job("afterwards")) == [None]
+    assert statuses(service.database, late) == {}

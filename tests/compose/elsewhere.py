@@ -55,7 +55,9 @@ def images_in_a_bucket() -> str:
         for path in (LEAF_HEALTH / "card.toml", LEAF_HEALTH / "model.keras", *(LEAF_HEALTH / "golden").iterdir()):
             server.put(f"models/leaf-health/{path.relative_to(LEAF_HEALTH)}", path.read_bytes())
         places = {"IMAGE_STORE": f"s3://{BUCKET}/photos", "MODEL_PATH": f"s3://{BUCKET}/models/leaf-health"}
-        stack = Containers(WORKER_MEMORY="1g", **places, **{name.upper(): value for name, value in server.settings.items()})
+        stack = Containers(
+            WORKER_MEMORY="1g", **places, **{name.upper(): value for name, value in server.settings.items()}
+        )
         watch = MemoryWatch(stack)
         try:
             stack.up()

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -32,20 +33,24 @@ class Crowd:
         self._stop = threading.Event()
         self._turn = itertools.count()
         self._photos = [(path.name, path.read_bytes(), label) for path, label in labelled_photos()]
-        self._threads = [threading.Thread(target=self._submit_for_ever, daemon=True) for _ in range(size)]
-        for thread in self._threads:
-            thread.start()
+        self._pool = ThreadPoolExecutor(size)
+        self._members = [self._pool.submit(self._submit_for_ever) for _ in range(size)]
 
-    def gather(self, enough: int) -> None:
-        """Submits so many, then stops."""
-        wait_for(lambda: len(self.accepted) >= enough, f"{enough} accepted jobs", 120)
-        self.stop()
+    def wait_for_accepted(self, more: int) -> None:
+        """Returns once so many more jobs were accepted."""
+        enough = len(self.accepted) + more
+        wait_for(lambda: len(self.accepted) >= enough, f"{more} more accepted jobs", 120)
 
     def stop(self) -> None:
-        """Returns when the last answer is there."""
+        """Returns when the last answer is there.
+
+        Raises:
+            Exception: what no submission may end with.
+        """
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown()
+        for one in self._members:
+            one.result()
 
     def _submit_for_ever(self) -> None:
         with httpx.Client(base_url=self._stack.client.base_url, headers=self._stack.client.headers, timeout=60) as http:

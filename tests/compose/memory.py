@@ -1,12 +1,13 @@
 """What each container takes at most, as the kernel counts it, and beside what limit."""
 
+import contextlib
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
 
 from tests.compose.containers import Containers, Failed, run
 
-# control groups 1 and 2: what the processes hold, the most ever held with page cache, the limit
+# control groups 1 and 2: what the processes hold, the most ever held with page cache (older kernels: now), the limit
 _READ = """
 cd /sys/fs/cgroup
 if [ -d memory ]; then
@@ -14,7 +15,8 @@ if [ -d memory ]; then
     cat memory/memory.max_usage_in_bytes memory/memory.limit_in_bytes
 else
     awk '$1 == "anon" {print $2}' memory.stat
-    cat memory.peak memory.max
+    cat memory.peak 2>/dev/null || cat memory.current
+    cat memory.max
 fi
 """
 
@@ -50,11 +52,10 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(1):
-            try:
+            with contextlib.suppress(Failed):
                 for container in self._stack.ids():
-                    self._sample(container)
-            except Failed:  # a container went away meanwhile
-                continue
+                    with contextlib.suppress(Failed):  # it went away meanwhile, or is paused
+                        self._sample(container)
 
     def _sample(self, container: str) -> None:
         service = run(

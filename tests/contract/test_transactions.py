@@ -72,19 +72,6 @@ def test_a_read_sees_only_what_was_committed(database: Database) -> None:
     assert statuses(database, ["a"]) == {"a": "queued"}
 
 
-def test_one_read_is_one_view_whatever_others_commit_meanwhile(database: Database) -> None:
-    add(database, "a")
-
-    def look_twice(connection: sa.Connection) -> tuple[int, int]:
-        before = len(jobstore.get(connection, ["a", "b"]))
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(add, database, "b").result(30)
-        return before, len(jobstore.get(connection, ["a", "b"]))
-
-    assert database.read(look_twice) == (1, 1)
-    assert len(statuses(database, ["a", "b"])) == 2
-
-
 def test_many_writers_at_once_all_get_through(database: Database) -> None:
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda number: add(database, f"{number:03}"), range(60)))

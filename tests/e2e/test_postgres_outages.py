@@ -1,6 +1,7 @@
 """A PostgreSQL that dies, or drops its connections, under load: what was accepted ends once, the rest is told."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,10 +66,16 @@ def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
     wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
-    with Load(stack) as load:
+    with ThreadPoolExecutor(1) as pool, Load(stack) as load:
+        waiting = pool.submit(
+            stack.client.post, "/v1/jobs", files={"file": ("a.jpg", jpeg())}, headers={"Prefer": "wait=5"}
+        )
         load.wait_for_accepted()
         with server.frozen():
             (tmp_path / "release").touch()
+            accepted = waiting.result(60)  # while nobody can be asked how it stands
+            assert accepted.status_code == 202
+            assert accepted.headers["Location"] == f"/v1/jobs/{accepted.json()['id']}"
             asked = stack.client.get("/readyz")
             assert asked.status_code == 503
             assert asked.json()["checks"]["database"] == "the database does not answer"
@@ -78,7 +85,7 @@ def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
         wait_for(stack.ready, "the service to be ready again")
         load.wait_for_accepted()
     assert_told_in_time(load)
-    for id_ in [held["id"], *load.accepted]:
+    for id_ in [held["id"], accepted.json()["id"], *load.accepted]:
         assert_succeeded_once(stack, id_)
     assert stack.children("worker") == children
 

@@ -1,5 +1,6 @@
 """One process alone, as a container runs it: the same command lines, without a supervisor."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_a_courier_beats_while_its_rounds_succeed(
 def _healthy(port: int, *flags: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "api.health", str(port), *flags],
+        env={**os.environ, "http_proxy": "http://127.0.0.1:9"},  # as Docker hands its own on to every container
         capture_output=True, text=True, timeout=20, check=False, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stderr == ""

@@ -166,6 +166,16 @@ def test_a_log_never_holds_the_key(start: Start, tmp_path: Path) -> None:
     assert f"API key, made in {tmp_path / 'var' / 'api.key'}." in started.output
 
 
+def test_of_all_processes_the_worker_tells_of_health(start: Start, tmp_path: Path) -> None:
+    import psutil
+
+    started = start_stand_ins(start, BEAT_FILE=str(tmp_path / "beat"))
+    started.wait_for_output("Ready: ")
+    told = {name: "BEAT_FILE" in psutil.Process(pid_in(tmp_path / name)).environ() for name in _NAMES}
+    assert started.end() == 0
+    assert (told["worker"], told["courier"]) == (True, False)
+
+
 def test_where_redis_listens_is_replaced_when_the_path_is_too_long(start: Start, tmp_path: Path) -> None:
     started = start_stand_ins(start, STATE_DIR=str(tmp_path / ("long" * 30)))
     started.wait_for_output("Ready: ")

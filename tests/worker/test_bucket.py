@@ -12,7 +12,7 @@ from shared.images import open_images
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from tests.photos import jpeg
-from tests.s3_server import BUCKET, S3Server, running_s3
+from tests.s3_server import BUCKET, DENIED, S3Server, running_s3
 from tests.shared.make import get
 from tests.worker.bench import Bench
 from worker.courier import Courier
@@ -49,6 +49,14 @@ def test_the_images_of_a_batch_come_back_each_to_its_own_job(far: Bench) -> None
     assert get(far.database, "13").error_code == "image-missing"
     classes = {id_: (get(far.database, id_).result or {}).get("predicted_class") for id_ in ids if id_ != "13"}
     assert classes == {id_: "rust" if id_ < "10" else "healthy" for id_ in ids if id_ != "13"}
+
+
+def test_an_image_that_may_not_be_read_fails_alone(far: Bench) -> None:
+    for id_ in ("a", DENIED, "b"):
+        far.queue(id_, jpeg())
+    assert len(far.runner.run_batch(["a", DENIED, "b"])) == 3
+    assert get(far.database, DENIED).error_code == "image-missing"
+    assert [get(far.database, id_).status for id_ in "ab"] == [JobStatus.SUCCEEDED] * 2
 
 
 @pytest.mark.parametrize("what", ["the server", "the bucket"])
