@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path("var"), description="Folder for database, images, model cache and locks.")
     image_store: str = Field(
         "",
-        description="Where images lie: a folder, s3://bucket/prefix or gs://bucket/prefix; empty means in STATE_DIR.",
+        description="Where images lie: a folder, s3://bucket/prefix or gs://bucket/prefix, of this deployment alone, "
+        "for what its database does not know is swept; empty means in STATE_DIR.",
     )
     database_url: str = Field("", description="PostgreSQL or SQLite; empty means SQLite in the state folder.")
     redis_url: str = Field("", description="Redis server; empty lets `turno up` start the embedded one.")
