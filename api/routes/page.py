@@ -27,6 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
+@router.head("/")  # some monitors ask no more
 def page() -> FileResponse:
     """The page for people."""
     return FileResponse(STATIC_DIR / "index.html", headers=_PAGE_HEADERS)

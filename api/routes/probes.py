@@ -21,6 +21,7 @@ _PROBE_SECONDS = 4.0  # those who ask give up after five or six
 
 
 @router.get("/livez")
+@router.head("/livez", include_in_schema=False)
 async def livez() -> dict[str, bool]:
     """200 while this process serves requests at all."""
     return {"alive": True}
@@ -28,6 +29,7 @@ async def livez() -> dict[str, bool]:
 
 @router.get("/health")
 @router.get("/readyz")
+@router.head("/readyz", include_in_schema=False)
 async def readyz(response: Response, services: Services) -> dict[str, Any]:
     """200 once a worker has the model warm, and line, database and image store answer; else 503."""
     checks = dict(await asyncio.gather(*(_look(name, check) for name, check in _checks(services).items())))

@@ -88,3 +88,10 @@ def test_the_openapi_document_describes_the_service(service: Service) -> None:
     upload = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
     assert upload["multipart/form-data"]["schema"]["required"] == ["file"]
     assert "HTTPValidationError" not in document["components"]["schemas"], "refusals are problem documents"
+
+
+def test_a_monitor_may_ask_for_the_head_alone(service: Service) -> None:
+    for path in ("/", "/livez"):
+        answer = service.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert service.client.head("/readyz").status_code == 503  # no worker runs here
