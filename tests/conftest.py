@@ -11,6 +11,7 @@ import pytest
 from shared.settings import Settings
 from tests.postgres import fresh_database, running_server
 from tests.redis_server import RedisServer
+from tests.s3_server import S3Server, running_s3
 from tests.stack import ROOT, Stack
 from worker.prepare import prepare_served_model
 
@@ -70,6 +71,19 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     with fresh_database(request.getfixturevalue("postgres_url")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def _s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A real S3 server with an empty bucket; it takes Google's client, too."""
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(_s3.google_account))
+    return _s3.fresh()
 
 
 @pytest.fixture(scope="session")

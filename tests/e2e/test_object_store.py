@@ -1,32 +1,23 @@
 """The whole service with its images, and its model, in a bucket."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import LEAF_HEALTH
 from tests.photos import GOLDEN
-from tests.s3_server import BUCKET, S3Server, running_s3
+from tests.s3_server import BUCKET, S3Server
 from tests.stack import Stack
 from worker.prepare import prepare_served_model
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[S3Server]:
-    with running_s3(tmp_path) as server:
-        yield server.fresh()
-
-
 def test_photo_and_model_in_a_bucket_give_the_diagnosis_and_are_erased_with_it(
-    server: S3Server, tmp_path: Path, short_folder: Path
+    s3: S3Server, tmp_path: Path, short_folder: Path
 ) -> None:
     for path in (LEAF_HEALTH / "card.toml", LEAF_HEALTH / "model.keras", *(LEAF_HEALTH / "golden").iterdir()):
-        server.put(f"models/leaf-health/{path.relative_to(LEAF_HEALTH)}", path.read_bytes())
-    models = server.stored()
+        s3.put(f"models/leaf-health/{path.relative_to(LEAF_HEALTH)}", path.read_bytes())
+    models = s3.stored()
     places = {"IMAGE_STORE": f"s3://{BUCKET}/photos", "MODEL_PATH": f"s3://{BUCKET}/models/leaf-health"}
-    given = {name.upper(): value for name, value in server.settings.items()}
+    given = {name.upper(): value for name, value in s3.settings.items()}
     stack = Stack(tmp_path, short_folder, **places, **given)
     try:
         prepare_served_model(stack.settings)
@@ -36,8 +27,8 @@ def test_photo_and_model_in_a_bucket_give_the_diagnosis_and_are_erased_with_it(
         assert ticket["result"]["predicted_class"] == golden["label"]
         assert ticket["result"]["model"]["name"] == "leaf-health"
         key = f"photos/{ticket['id'][-2:]}/{ticket['id']}"
-        assert server.stored() == sorted([*models, key, "photos/turno-store"])
+        assert s3.stored() == sorted([*models, key, "photos/turno-store"])
         assert stack.client.delete(f"/v1/jobs/{ticket['id']}").status_code == 204
-        assert server.stored() == sorted([*models, "photos/turno-store"])
+        assert s3.stored() == sorted([*models, "photos/turno-store"])
     finally:
         stack.close()

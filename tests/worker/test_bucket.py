@@ -1,6 +1,5 @@
 """A worker over a bucket: what it cannot fetch now is nobody's fault, and is fetched later."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,28 +11,17 @@ from shared.images import open_images
 from shared.jobs import JobStatus
 from shared.settings import Settings
 from tests.photos import jpeg
-from tests.s3_server import BUCKET, DENIED, S3Server, running_s3
+from tests.s3_server import BUCKET, DENIED, S3Server
 from tests.shared.make import get
 from tests.worker.bench import Bench
 from worker.courier import Courier
 from worker.runner import Runner
 
 
-@pytest.fixture(scope="module")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
 @pytest.fixture
-def server(_server: S3Server) -> S3Server:
-    return _server.fresh()
-
-
-@pytest.fixture
-def far(bench: Bench, server: S3Server) -> Bench:
+def far(bench: Bench, s3: S3Server) -> Bench:
     """The bench with its images in a bucket."""
-    given = {**bench.settings.model_dump(), **server.settings, "image_store": f"s3://{BUCKET}"}
+    given = {**bench.settings.model_dump(), **s3.settings, "image_store": f"s3://{BUCKET}"}
     settings = Settings(_env_file=None, **given)
     images = open_images(settings)
     images.prepare()
@@ -60,10 +48,10 @@ def test_an_image_that_may_not_be_read_fails_alone(far: Bench) -> None:
 
 
 @pytest.mark.parametrize("what", ["the server", "the bucket"])
-def test_a_bucket_that_is_gone_hands_the_batch_back_uncounted(what: str, far: Bench, server: S3Server) -> None:
+def test_a_bucket_that_is_gone_hands_the_batch_back_uncounted(what: str, far: Bench, s3: S3Server) -> None:
     for id_ in "ab":
         far.queue(id_, jpeg())
-    server.kill() if what == "the server" else server.remove_bucket()
+    s3.kill() if what == "the server" else s3.remove_bucket()
     with pytest.raises(StoreUnavailable):
         far.runner.run_batch(["a", "b"])
     for id_ in "ab":
@@ -71,20 +59,20 @@ def test_a_bucket_that_is_gone_hands_the_batch_back_uncounted(what: str, far: Be
         assert (job.status, job.lost_count, job.error_code) == (JobStatus.QUEUED, 0, None)
 
 
-def test_an_erasure_that_the_bucket_refused_is_completed_later(far: Bench, server: S3Server) -> None:
+def test_an_erasure_that_the_bucket_refused_is_completed_later(far: Bench, s3: S3Server) -> None:
     courier = _courier(far)
     far.queue("a", jpeg())
     far.database.write(lambda connection: jobstore.erase(connection, ["a"]))
-    objects = {key: server.get(key) for key in server.stored()}
-    server.kill()
+    objects = {key: s3.get(key) for key in s3.stored()}
+    s3.kill()
     courier.erase(far.database.read(jobstore.now))
     assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == ["a"]
-    server.fresh()
+    s3.fresh()
     for key, content in objects.items():
-        server.put(key, content)
+        s3.put(key, content)
     courier.erase(far.database.read(jobstore.now))
     assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
-    assert server.stored() == ["turno-store"]
+    assert s3.stored() == ["turno-store"]
 
 
 def _courier(far: Bench) -> Courier:
