@@ -216,6 +216,7 @@ def _kill_postgres(stack: Containers) -> None:
 
 
 def _scale(stack: Containers) -> None:
+    stack.wait_healthy()  # Compose starts nothing beside an API that was unhealthy a moment ago
     stack.up("--no-recreate", "--scale", "worker=3")
     wait_for(lambda: stack.client.get("/v1/models").json()["models"][0].get("workers") == 3, "three workers", 120)
     _pause(stack, "worker", _BACKLOG_SECONDS)
