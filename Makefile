@@ -33,7 +33,7 @@ test: tools ## Run the tests; ARGS="tests/api -k name" runs some of them
 stack: secrets ## Start everything in containers, with PostgreSQL and Redis (needs Docker)
 	@$(COMPOSE) build
 	@start="$(COMPOSE) up --detach $(ARGS)"; \
-	$$start || { echo "make: that did not go well; once more."; sleep 5; $$start; } || { $(STACK_SAYS) exit 1; }; \
+	$$start || { echo "make: that did not go well; once more."; $(COMPOSE) restart api; $$start; } || { $(STACK_SAYS) exit 1; }; \
 	printf 'Waiting until a worker has its model warm '; \
 	for _ in $$(seq 150); do \
 		if $(COMPOSE) exec -T api python -m api.health 8000 --ready >/dev/null 2>&1; then \
