@@ -31,7 +31,7 @@ def test_the_readmes_commands_lead_to_a_diagnosis(tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     with log.open("wb") as out:
         # `make test ARGS=…` would hand its ARGS on to the newcomer's make
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
         environment = {**own, "PORT": port, "STATE_DIR": str(tmp_path / "var")}
         service = subprocess.Popen(
             ["bash", "-c", start], cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True
