@@ -12,6 +12,9 @@ from shared.database import Database, migrate
 from shared.tables import jobs
 from tests.shared.make import add, claim, get, new_job, statuses, succeed
 
+_ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+_ON_POSTGRES = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+
 
 def test_a_write_that_raises_changes_nothing(database: Database) -> None:
     def work(connection: sa.Connection) -> None:
@@ -127,9 +130,8 @@ def test_two_batches_that_overlap_are_handed_back_without_deadlock(database: Dat
     assert {get(database, id_).version for id_ in ids} == {3}
 
 
+@_ON_POSTGRES  # SQLite has one writer at a time: nothing can deadlock
 def test_a_deadlock_is_tried_again_until_both_are_through(database: Database) -> None:
-    if database.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer at a time: nothing can deadlock")
     add(database, "a", "b")
     meeting, attempts = threading.Barrier(2, timeout=30), []
 
@@ -151,9 +153,8 @@ def test_a_deadlock_is_tried_again_until_both_are_through(database: Database) ->
     assert get(database, "a").version == get(database, "b").version == 3
 
 
+@_ON_SQLITE
 def test_a_locked_database_is_tried_again(database: Database) -> None:
-    if database.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL's own case is the deadlock")
     attempts = []
 
     def work(connection: sa.Connection) -> str:
@@ -168,9 +169,8 @@ def test_a_locked_database_is_tried_again(database: Database) -> None:
     assert statuses(database, ["a"]) == {"a": "queued"}
 
 
+@_ON_SQLITE
 def test_a_database_that_stays_locked_is_given_up_with_its_own_error(database: Database) -> None:
-    if database.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL's own case is the deadlock")
     attempts = []
 
     def work(connection: sa.Connection) -> None:
