@@ -123,6 +123,10 @@ class Stack:
         """Where a job stands now."""
         return str(self.client.get(f"/v1/jobs/{job_id}").json()["status"])
 
+    def wait_held(self) -> None:
+        """Returns once the worker of tests.e2e has the image in hand that it holds."""
+        wait_for((self.folder / "held").exists, "the worker to have the held image in hand")
+
     def database(self) -> Database:
         """The same database, for what HTTP does not tell."""
         return Database(self.settings.sql_url)

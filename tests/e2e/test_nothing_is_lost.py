@@ -24,7 +24,7 @@ def stack(make_stack: StackFactory) -> Stack:
 
 def test_a_killed_childs_jobs_are_run_by_the_next_child(stack: Stack, tmp_path: Path) -> None:
     tickets = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     for child in stack.children("worker"):
         kill_hard(child)
     (tmp_path / "release").touch()
@@ -35,7 +35,7 @@ def test_a_killed_childs_jobs_are_run_by_the_next_child(stack: Stack, tmp_path: 
 
 def test_a_killed_parents_jobs_are_run_by_the_next_worker(stack: Stack, tmp_path: Path) -> None:
     tickets = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     children = stack.children("worker")
     stack.kill("worker")
     for child in children:
@@ -49,7 +49,7 @@ def test_a_killed_parents_jobs_are_run_by_the_next_worker(stack: Stack, tmp_path
 
 def test_a_slow_image_stays_with_the_worker_that_renews_its_lease(stack: Stack, tmp_path: Path) -> None:
     ticket = stack.submit(HELD)
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     database = stack.database()
     first = stack.lease_of(ticket["id"])
     ahead = timedelta(seconds=2 * stack.settings.lease_seconds)
@@ -70,7 +70,7 @@ def test_a_worker_that_does_not_hear_its_bell_ends_so_that_another_can_start(sta
 
 def test_a_worker_that_was_away_does_not_end_a_job_twice(stack: Stack, tmp_path: Path) -> None:
     ticket = stack.submit(HELD)
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     (child,) = stack.children("worker")
     child.suspend()  # neither dead nor renewing its lease
     stack.start("worker2")
@@ -85,7 +85,7 @@ def test_a_worker_that_was_away_does_not_end_a_job_twice(stack: Stack, tmp_path:
 
 def test_a_poisonous_image_fails_alone_and_its_batch_mates_succeed(stack: Stack, tmp_path: Path) -> None:
     held = stack.submit(HELD)  # so that what follows is taken as one batch
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     mates = [stack.submit(PLAIN) for _ in range(3)]
     poison = stack.submit(POISON)
     mates += [stack.submit(PLAIN) for _ in range(3)]
@@ -108,7 +108,7 @@ def test_a_flushed_redis_loses_no_waiting_job(make_stack: StackFactory) -> None:
 
 def test_a_flush_under_a_running_service_loses_neither_jobs_nor_the_bell(stack: Stack, tmp_path: Path) -> None:
     waiting = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     stack.redis.client().flushall()
     (tmp_path / "release").touch()
     later = [stack.submit(PLAIN) for _ in range(5)]
@@ -118,7 +118,7 @@ def test_a_flush_under_a_running_service_loses_neither_jobs_nor_the_bell(stack: 
 
 def test_redis_may_die_and_come_back_while_jobs_wait_and_arrive(stack: Stack, tmp_path: Path) -> None:
     before = [stack.submit(HELD), *(stack.submit(PLAIN) for _ in range(5))]
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     stack.redis.kill()
     during = [stack.submit(PLAIN) for _ in range(5)]
     assert {ticket["status"] for ticket in during} == {"queued"}
@@ -131,7 +131,7 @@ def test_redis_may_die_and_come_back_while_jobs_wait_and_arrive(stack: Stack, tm
 
 def test_a_duplicate_in_the_line_is_run_once(stack: Stack, tmp_path: Path) -> None:
     held = stack.submit(HELD)
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     done = stack.submit(PLAIN)
     line = "turno:{leaf-health}:line"
     redis = stack.redis.client()
@@ -147,7 +147,7 @@ def test_a_duplicate_in_the_line_is_run_once(stack: Stack, tmp_path: Path) -> No
 
 def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(stack: Stack, tmp_path: Path) -> None:
     ticket = stack.submit(HELD)
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     stack.tell_to_stop("worker")
     (tmp_path / "release").touch()
     ended = stack.ended(ticket["id"])

@@ -37,7 +37,7 @@ def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(
     stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     with Load(stack) as load:
         load.wait_for_accepted()
         server.kill()
@@ -65,7 +65,7 @@ def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
     stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     with ThreadPoolExecutor(1) as pool, Load(stack) as load:
         waiting = pool.submit(
             stack.client.post, "/v1/jobs", files={"file": ("a.jpg", jpeg())}, headers={"Prefer": "wait=5"}
@@ -97,7 +97,7 @@ def test_connections_severed_in_the_middle_of_writing_cost_no_accepted_job(
     stack = make_stack(TEST_WORKER="tests.e2e.held_worker").start()
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
-    wait_for((tmp_path / "held").exists, "the worker to have the held image in hand")
+    stack.wait_held()
     with Load(stack) as load:
         load.wait_for_accepted()
         with nobody_can_write(database_url):
