@@ -1,7 +1,8 @@
 """One SQL database, reached through two verbs: `read` and `write`, each a whole transaction."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,7 @@ class Database:
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` returns; each of its statements sees what was committed when it began."""
-        with self.engine.connect() as connection:
+        with self._connected() as connection:
             return work(connection)
 
     def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:
@@ -68,7 +69,7 @@ class Database:
         raise AssertionError("unreachable: tenacity re-raises")
 
     def _write_once(self, work: Callable[[sa.Connection], T], durable: bool) -> T:
-        with self.engine.connect().execution_options(turno_write=True) as connection:
+        with self._connected(turno_write=True) as connection:
             if self._sqlite:
                 level = "FULL" if durable else "NORMAL"
                 connection.connection.driver_connection.execute(f"PRAGMA synchronous={level}")  # type: ignore[union-attr]
@@ -76,6 +77,16 @@ class Database:
                 if not self._sqlite and not durable:
                     connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
                 return work(connection)
+
+    @contextmanager
+    def _connected(self, **options: Any) -> Iterator[sa.Connection]:
+        with self.engine.connect().execution_options(**options) as connection:
+            try:
+                yield connection
+            except BaseException:
+                # rows that were not read hold SQLite's snapshot, and the next one to get this connection would see it
+                connection.invalidate()
+                raise
 
     def ping(self) -> None:
         """Raises unless the database answers and has its tables."""

@@ -4,23 +4,19 @@ The docstring of each class is its title for people.
 
 TurnoError
 ├── RequestError               the caller's: final, the sentence says what to change
-│   ├── MalformedRequest       no file, unknown field, broken multipart
-│   ├── Unauthorized           no key or a wrong one
+│   ├── MalformedRequest, UnknownRoute, MethodRefused
+│   ├── Unauthorized, ScopeMissing, RateExceeded, QuotaExceeded
 │   ├── HostRefused            open mode reached by another name than localhost, or through a proxy
-│   ├── UnknownRoute, MethodRefused, UnknownModel, UnknownJob
-│   ├── JobErased              was here, is gone
+│   ├── UnknownModel, UnknownJob, UnknownBatch, JobErased, BatchErased
 │   ├── MoveRefused            the job's present state does not allow it
-│   ├── UploadTooLarge         too many bytes
-│   ├── ImageTypeRefused       neither PNG nor JPEG
-│   ├── ImageUndecodable       truncated or damaged
-│   └── ImageTooManyPixels
+│   ├── KeyReused, BatchRefused
+│   ├── UploadTooLarge, UploadTooSlow
+│   └── ImageTypeRefused, ImageUndecodable, ImageTooManyPixels
 ├── CapacityError              nobody's: come back later
-│   ├── StorageFull, StoreUnavailable
+│   ├── StorageFull, StoreUnavailable, QueueFull
 │   └── PredictTimeout         /predict waited its time; the job goes on
 └── JobError                   recorded with a job that ended as failed
-    ├── WorkerLost, ModelGone
-    ├── ImageMissing           the store no longer has the image
-    └── ModelFault             the model gave no usable output
+    └── WorkerLost, ModelGone, DeadlineExceeded, ImageMissing, ModelFault
 OperatorError                  a start refused: one sentence for the person at the terminal
 """
 
@@ -30,8 +26,10 @@ class TurnoError(Exception):
 
     code = "internal-error"
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, **members: object) -> None:
+        """Takes what is wrong in this case; `members` are further members of the problem document."""
         self.detail = detail or self.title()
+        self.members = members
         super().__init__(self.detail)
 
     @classmethod
@@ -64,6 +62,24 @@ class HostRefused(RequestError):
     code = "host-refused"
 
 
+class ScopeMissing(RequestError):
+    """This key is valid, but may not do this."""
+
+    code = "scope-missing"
+
+
+class RateExceeded(RequestError):
+    """This key has made too many requests within a minute; go on after Retry-After."""
+
+    code = "rate-exceeded"
+
+
+class QuotaExceeded(RequestError):
+    """This key has sent its images for today; go on after Retry-After."""
+
+    code = "quota-exceeded"
+
+
 class UnknownRoute(RequestError):
     """Nothing is served at this address."""
 
@@ -88,16 +104,46 @@ class UnknownJob(RequestError):
     code = "unknown-job"
 
 
+class UnknownBatch(RequestError):
+    """No batch has this id."""
+
+    code = "unknown-batch"
+
+
 class JobErased(RequestError):
     """This job's image and result have been erased."""
 
     code = "job-erased"
 
 
+class BatchErased(RequestError):
+    """This batch and its jobs have been erased."""
+
+    code = "batch-erased"
+
+
 class MoveRefused(RequestError):
     """The job's present state does not allow this."""
 
     code = "move-refused"
+
+
+class KeyReused(RequestError):
+    """This Idempotency-Key, or this id, was used before for another payload: choose a new one."""
+
+    code = "idempotency-mismatch"
+
+
+class BatchRefused(RequestError):
+    """No file of this batch could be accepted."""
+
+    code = "batch-refused"
+
+
+class UploadTooSlow(RequestError):
+    """The upload came too slowly; try again over a better connection."""
+
+    code = "upload-too-slow"
 
 
 class UploadTooLarge(RequestError):
@@ -128,6 +174,7 @@ class CapacityError(TurnoError):
     """The service cannot do this now; try again later."""
 
     code = "temporarily-unavailable"
+    retry_after_seconds = 5
 
 
 class StorageFull(CapacityError):
@@ -140,6 +187,16 @@ class StoreUnavailable(CapacityError):
     """The service's database or image store does not answer in time: try again later."""
 
     code = "store-unavailable"
+
+
+class QueueFull(CapacityError):
+    """Too much is waiting already; nothing was accepted."""
+
+    code = "queue-full"
+
+    def __init__(self, detail: str | None = None, retry_after_seconds: int = 60) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class PredictTimeout(CapacityError):
@@ -164,6 +221,12 @@ class ModelGone(JobError):
     """The model that this job was meant for is no longer served."""
 
     code = "model-gone"
+
+
+class DeadlineExceeded(JobError):
+    """No worker could take the image within the deadline that came with it."""
+
+    code = "deadline-exceeded"
 
 
 class ImageMissing(JobError):

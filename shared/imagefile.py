@@ -12,6 +12,8 @@ from shared.errors import ImageTooManyPixels, ImageTypeRefused, ImageUndecodable
 _FORMATS = ("PNG", "JPEG")  # Pillow turns a phone's multi-picture JPEG into its MPO by itself
 
 _SCANS_MAX = 100  # encoders write about ten; each one makes the decoder pass over the whole picture again
+_PARTS_MAX = 50_000  # segments or chunks: a large PNG in chunks of 8 kB has thousands, and each costs Pillow time
+_FILL_MAX = 1000  # a marker may be preceded by any number of them, and by none in practice
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -47,6 +49,9 @@ def require_image(path: Path, max_pixels: int) -> None:
         complete = _jpeg_complete
     else:
         raise ImageTypeRefused(_what_it_is(head))
+    # before Pillow has a look: it keeps every segment that it meets, and steps through fill bytes one by one
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        whole = complete(data)
     try:
         with open_image(path) as image:
             width_px, height_px = image.size
@@ -56,9 +61,8 @@ def require_image(path: Path, max_pixels: int) -> None:
         raise ImageTooManyPixels(
             f"The image has {width_px} × {height_px} pixels; at most {max_pixels:,} pixels in all are taken."
         )
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if not complete(data):
-            raise ImageUndecodable("The image is incomplete or oddly made; upload it again from the original.")
+    if not whole:
+        raise ImageUndecodable("The image is incomplete or oddly made; upload it again from the original.")
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
@@ -79,16 +83,22 @@ def _what_it_is(head: bytes) -> str:
     return "This is neither a PNG nor a JPEG image, whatever its name says; only these are taken."
 
 
+def _odd() -> ImageUndecodable:
+    return ImageUndecodable("The image is made of too many pieces; save it anew with a photo program.")
+
+
 def _png_complete(data: mmap.mmap) -> bool:
     """Whether the chunks reach the end marker (PNG specification, 5.3)."""
     position = len(_PNG_MAGIC)
-    while position + 12 <= len(data):
+    for _ in range(_PARTS_MAX):
+        if position + 12 > len(data):
+            return False
         length = int.from_bytes(data[position : position + 4], "big")
         end = position + 12 + length
         if data[position + 4 : position + 8] == b"IEND":
             return end <= len(data)
         position = end
-    return False
+    raise _odd()
 
 
 def _jpeg_complete(data: mmap.mmap) -> bool:
@@ -97,15 +107,19 @@ def _jpeg_complete(data: mmap.mmap) -> bool:
     Segments are stepped over by their length, for a thumbnail or a comment in them may hold an end marker of
     its own; in a scan's data a 0xFF byte that begins no marker is followed by 0x00 or a restart number.
     """
-    position, scans = 2, 0
-    while position + 4 <= len(data) or data[position : position + 2] == b"\xff\xd9":
+    position, scans, fill = 2, 0, 0
+    for _ in range(_PARTS_MAX):
+        if position + 4 > len(data) and data[position : position + 2] != b"\xff\xd9":
+            return False
         if data[position] != 0xFF:
             return False
         marker = data[position + 1]
         if marker == 0xD9:
             return scans > 0
-        if marker == 0xFF:  # fill byte
-            position += 1
+        if marker == 0xFF:
+            position, fill = position + 1, fill + 1
+            if fill > _FILL_MAX:
+                break
             continue
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         if marker == 0xDA:
@@ -114,4 +128,4 @@ def _jpeg_complete(data: mmap.mmap) -> bool:
             if found is None or scans > _SCANS_MAX:
                 return False
             position = found.start()
-    return False
+    raise _odd()

@@ -1,7 +1,8 @@
 """How a job changes state in SQL: one guarded UPDATE for each arrow of `shared.jobs.MOVES`.
 
-Every function works on the caller's connection and never commits; the caller holds the transaction
-(`Database.write`). A row that somebody else moved first is not changed and not reported.
+Questions that change nothing are in `shared.jobqueries`. Every function works on the caller's connection and never
+commits; the caller holds the transaction (`Database.write`). A row that somebody else moved first is not changed and
+not reported.
 Statements that touch several rows lock them in id order, so that two of them cannot deadlock.
 """
 
@@ -12,47 +13,42 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared.errors import ModelGone, WorkerLost
-from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome, Priority
+from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
+from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, RUNNING, SPENT_IMAGE, job_of
+from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome
 from shared.tables import clock, jobs
 
 _LOSE_AT_ONCE = 500
-# literals, not parameters: only then can the planner use the partial indexes
-_QUEUED, _RUNNING = (jobs.c.status == sa.literal_column(f"'{state}'") for state in ("queued", "running"))
-_HAS_IMAGE: sa.ColumnClause[bool] = sa.literal_column("image_present")  # as the partial index has it
-_JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 
 
-def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> None:
-    """— → queued: accepted uploads become rows; one that is there already, after an unclear commit, stays."""
+def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> set[str]:
+    """— → queued: accepted uploads become rows; returns the ids of those that did.
+
+    One whose id is there already, after an unclear commit, stays as it is; so does the first with an idempotency
+    key or a client's id: `jobqueries.first_with` finds it.
+    """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(
-        insert(jobs).on_conflict_do_nothing(index_elements=["id"]),
-        [
-            {
-                "id": job.id,
-                "model": job.model,
-                "caller": job.caller,
-                "priority": int(job.priority),
-                "filename": job.filename,
-                "status": JobStatus.QUEUED,
-                "received_at": job.received_at,
-                "queued_at": job.queued_at,
-            }
-            for job in arrivals
-        ],
+    rows = connection.execute(
+        insert(jobs).on_conflict_do_nothing().returning(jobs.c.id), [_row(job) for job in arrivals]
     )
+    return set(rows.scalars())
+
+
+def _row(job: NewJob) -> dict[str, Any]:
+    row = {name: getattr(job, name) for name in NewJob.__dataclass_fields__}
+    return {**row, "priority": int(job.priority), "status": JobStatus.QUEUED, "deadline_at": job.deadline_at}
 
 
 def claim(connection: sa.Connection, ids: Sequence[str], owner: str, lease_seconds: float) -> list[Claim]:
     """queued → running, in the order of `ids`.
 
     A job that was lost before is claimed only when asked for alone: if its image kills workers,
-    it takes no batch mates down twice.
+    it takes no batch mates down twice. One whose deadline has passed is not claimed: `expire` ends it.
     """
     suspects_too = sa.true() if len(ids) == 1 else jobs.c.lost_count == 0
+    in_time = sa.or_(jobs.c.deadline_at.is_(None), jobs.c.deadline_at > clock())
     rows = connection.execute(
-        _move("claim", jobs.c.id.in_(ids), suspects_too, skip_locked=True)
+        _move("claim", jobs.c.id.in_(ids), suspects_too, in_time, skip_locked=True)
         .values(
             attempt=jobs.c.attempt + 1, owner=owner, claimed_at=clock(), lease_until=clock(plus_seconds=lease_seconds)
         )
@@ -108,12 +104,6 @@ def _in_hand(one: Claim) -> tuple[sa.ColumnElement[bool], ...]:
     return jobs.c.id == one.id, jobs.c.attempt == one.attempt, jobs.c.owner == one.owner
 
 
-def running_owners(connection: sa.Connection, prefix: str) -> list[str]:
-    """The owners of running jobs whose name begins with `prefix`."""
-    owners = sa.select(jobs.c.owner).distinct().where(_RUNNING, jobs.c.owner.startswith(prefix, autoescape=True))
-    return list(connection.scalars(owners))
-
-
 def requeue_owned_by(connection: sa.Connection, owner: str) -> list[Job]:
     """running → queued, or failed after too many losses: what a dead owner had in hand."""
     return _lose(connection, jobs.c.owner == owner)
@@ -129,7 +119,15 @@ def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) 
     statement = _move("abandon", jobs.c.model.not_in(served), jobs.c.queued_at < before, skip_locked=True).values(
         finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
     )
-    return [_job(row) for row in connection.execute(statement.returning(*_JOB_COLUMNS))]
+    return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
+
+
+def expire(connection: sa.Connection) -> list[Job]:
+    """queued → failed: jobs whose deadline has passed."""
+    statement = _move("expire", DEADLINE_SET, jobs.c.deadline_at <= clock(), skip_locked=True).values(
+        finished_at=clock(), error_code=DeadlineExceeded.code, error_detail=DeadlineExceeded.title()
+    )
+    return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
 
 
 def cancel(connection: sa.Connection, job_id: str) -> bool:
@@ -139,21 +137,39 @@ def cancel(connection: sa.Connection, job_id: str) -> bool:
 
 
 def retry(connection: sa.Connection, job_id: str) -> bool:
-    """failed or canceled → queued, as the next run; False when its state or its erasure forbids it."""
-    statement = _requeue("retry", jobs.c.id == job_id, jobs.c.erased_at.is_(None)).values(
-        run=jobs.c.run + 1, lost_count=0, error_code=None, error_detail=None, finished_at=None
+    """failed or canceled → queued, as the next run; False when its state or its image's erasure forbids it.
+
+    A deadline begins anew.
+    """
+    statement = _requeue("retry", jobs.c.id == job_id, jobs.c.erased_at.is_(None), HAS_IMAGE).values(
+        run=jobs.c.run + 1,
+        lost_count=0,
+        error_code=None,
+        error_detail=None,
+        finished_at=None,
+        deadline_at=clock() + jobs.c.deadline_seconds * 1_000_000,
     )
     return connection.execute(statement).rowcount == 1
 
 
 def erase(connection: sa.Connection, ids: Sequence[str]) -> None:
     """any → erased: cancels what has not ended, then leaves a tombstone; the image goes after the commit."""
+    # locked before anything is asked: a retry between the two statements would queue a job that is then erased
+    connection.execute(sa.select(jobs.c.id).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
     for id_ in sorted(ids):
         cancel(connection, id_)
         connection.execute(
             sa.update(jobs)
             .where(jobs.c.id == id_, jobs.c.erased_at.is_(None))
-            .values(erased_at=clock(), result=None, filename=None, error_detail=None, version=jobs.c.version + 1)
+            .values(
+                erased_at=clock(),
+                result=None,
+                filename=None,
+                metadata=None,
+                fingerprint=None,
+                error_detail=None,
+                version=jobs.c.version + 1,
+            )
         )
 
 
@@ -162,48 +178,17 @@ def forget_images(connection: sa.Connection, ids: Sequence[str]) -> None:
     connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(image_present=False))
 
 
-def get(connection: sa.Connection, ids: Sequence[str]) -> list[Job]:
-    """The jobs with these ids, erased ones included; unknown ids are left out."""
-    rows = connection.execute(sa.select(*_JOB_COLUMNS).where(jobs.c.id.in_(ids)))
-    return [_job(row) for row in rows]
+def spend_images(connection: sa.Connection, size: int) -> list[str]:
+    """Notes that ended jobs that keep no image have none; it is to be deleted after the commit, or swept."""
+    chosen = sa.select(jobs.c.id).where(SPENT_IMAGE).limit(size).with_for_update(skip_locked=True)
+    statement = sa.update(jobs).where(jobs.c.id.in_(chosen.scalar_subquery())).values(image_present=False)
+    return list(connection.scalars(statement.returning(jobs.c.id)))
 
 
-def terminal_ids(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
-    """Which of these jobs have ended, were erased, or do not exist."""
-    waiting = sa.select(jobs.c.id).where(
-        jobs.c.id.in_(ids), jobs.c.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]), jobs.c.erased_at.is_(None)
-    )
-    return set(ids) - set(connection.scalars(waiting))
-
-
-def queued_page(connection: sa.Connection, after_id: str, size: int) -> list[NewJob]:
-    """The next `size` queued jobs by id; an empty page is the end."""
-    columns = [jobs.c[name] for name in NewJob.__dataclass_fields__]
-    rows = connection.execute(sa.select(*columns).where(_QUEUED, jobs.c.id > after_id).order_by(jobs.c.id).limit(size))
-    return [NewJob(**{**row._mapping, "priority": Priority(row.priority)}) for row in rows]
-
-
-def expired_ids(connection: sa.Connection, before: datetime, size: int) -> list[str]:
-    """Jobs that ended before `before` and are not erased, oldest first."""
-    rows = sa.select(jobs.c.id).where(jobs.c.finished_at < before, jobs.c.erased_at.is_(None))
-    return list(connection.scalars(rows.order_by(jobs.c.finished_at).limit(size)))
-
-
-def leftover_image_ids(connection: sa.Connection, size: int) -> list[str]:
-    """Erased jobs whose image was not yet seen to go."""
-    rows = sa.select(jobs.c.id).where(jobs.c.erased_at.is_not(None), _HAS_IMAGE).limit(size)
-    return list(connection.scalars(rows))
-
-
-def without_image(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
-    """Which of these ids have no row that still claims an image."""
-    rows = sa.select(jobs.c.id).where(jobs.c.id.in_(ids), _HAS_IMAGE)
-    return set(ids) - set(connection.scalars(rows))
-
-
-def now(connection: sa.Connection) -> datetime:
-    """The database's clock."""
-    return connection.scalars(sa.select(clock())).one()
+def forget_keys(connection: sa.Connection, before: datetime) -> None:
+    """Frees idempotency keys of jobs received before `before`."""
+    old = jobs.c.received_at < before, jobs.c.idempotency_key.is_not(None)
+    connection.execute(sa.update(jobs).where(*old).values(idempotency_key=None))
 
 
 def _move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
@@ -226,7 +211,7 @@ def _requeue(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool =
 
 def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
     # the ids first: a subquery that also orders by id would walk the primary key instead of the small index
-    ids = list(connection.scalars(sa.select(jobs.c.id).where(_RUNNING, condition).limit(_LOSE_AT_ONCE)))
+    ids = list(connection.scalars(sa.select(jobs.c.id).where(RUNNING, condition).limit(_LOSE_AT_ONCE)))
     lost = (jobs.c.id.in_(ids), condition)
     given_up = _move("give_up", *lost, jobs.c.lost_count + 1 >= MAX_LOST, skip_locked=True).values(
         lost_count=jobs.c.lost_count + 1,
@@ -238,11 +223,7 @@ def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
     )
     requeued = _requeue("requeue_lost", *lost, skip_locked=True).values(lost_count=jobs.c.lost_count + 1)
     return [
-        _job(row)
+        job_of(row)
         for statement in (given_up, requeued)
-        for row in connection.execute(statement.returning(*_JOB_COLUMNS))
+        for row in connection.execute(statement.returning(*JOB_COLUMNS))
     ]
-
-
-def _job(row: sa.Row[Any]) -> Job:
-    return Job(**{**row._mapping, "status": JobStatus(row.status), "priority": Priority(row.priority)})

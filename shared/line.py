@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from redis import Redis
 
-from shared.jobs import NewJob
+from shared.jobs import Queued
 
 # scores are doubles: exact to 2^53, so a class has room for 2^40 turns
 _CLASS_WIDTH = 2**40
@@ -51,6 +51,17 @@ return ids
 """
 
 
+# KEYS: line, turns. ARGV: id, caller, priority for each job. Whose job goes gets its turn back.
+_LEAVE = """
+for i = 1, #ARGV, 3 do
+  if redis.call('ZREM', KEYS[1], ARGV[i]) == 1 then
+    redis.call('HINCRBY', KEYS[2], ARGV[i + 2] .. ':' .. ARGV[i + 1], -1)
+  end
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
+"""
+
+
 class Line:
     """The waiting lines in one Redis."""
 
@@ -58,36 +69,45 @@ class Line:
         self._redis = redis
         self._join = redis.register_script(_JOIN)
         self._take = redis.register_script(_TAKE)
+        self._leave = redis.register_script(_LEAVE)
 
-    def join(self, arrivals: Iterable[NewJob]) -> None:
+    def join(self, arrivals: Iterable[Queued]) -> None:
         """Puts jobs at their turns; one that stands there already keeps its place."""
-        by_model: dict[str, list[str | int]] = defaultdict(list)
-        for job in arrivals:
-            by_model[job.model] += [job.id, job.caller, int(job.priority)]
-        for model, entries in by_model.items():
+        for model, entries in _entries(arrivals).items():
             self._join(keys=_keys(model), args=[_CLASS_WIDTH, *entries])
 
     def take(self, model: str, most: int) -> list[str]:
         """Takes up to `most` ids from the head, in order; they stand in nobody's line any more."""
         return [id_.decode() for id_ in self._take(keys=_keys(model), args=[_CLASS_WIDTH, most])]
 
-    def leave(self, model: str, ids: Sequence[str]) -> None:
-        """Takes these ids out, wherever they stand."""
-        self._redis.zrem(_keys(model)[0], *ids)
+    def leave(self, jobs: Iterable[Queued]) -> None:
+        """Takes jobs out, wherever they stand; their callers' later jobs move up."""
+        for model, entries in _entries(jobs).items():
+            self._leave(keys=_keys(model), args=entries)
 
     def missing(self, model: str, ids: Sequence[str]) -> set[str]:
         """Which of these ids do not stand in the line."""
         scores = self._redis.zmscore(_keys(model)[0], list(ids))
         return {id_ for id_, score in zip(ids, scores, strict=True) if score is None}
 
-    def position(self, model: str, job_id: str) -> int | None:
-        """How many stand before this id; None when it is not in the line."""
-        rank = self._redis.zrank(_keys(model)[0], job_id)
-        return rank if isinstance(rank, int) else None
+    def positions(self, model: str, ids: Sequence[str]) -> dict[str, int]:
+        """How many stand before each of these ids; one that is not in the line is left out."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for id_ in ids:
+                pipeline.zrank(_keys(model)[0], id_)
+            ranks = pipeline.execute()
+        return {id_: rank for id_, rank in zip(ids, ranks, strict=True) if rank is not None}
 
     def depth(self, model: str) -> int:
         """How many stand in the line."""
         return int(self._redis.zcard(_keys(model)[0]))
+
+
+def _entries(jobs: Iterable[Queued]) -> dict[str, list[str | int]]:
+    by_model: dict[str, list[str | int]] = defaultdict(list)
+    for job in jobs:
+        by_model[job.model] += [job.id, job.caller, int(job.priority)]
+    return by_model
 
 
 def _keys(model: str) -> list[str]:

@@ -64,6 +64,12 @@ class Presence:
         """The notes of all workers heard of lately."""
         return [Note(**json.loads(text)) for text in self._warm(keys=_keys(model), args=[_FRESH_SECONDS])]
 
+    def jobs_per_second(self, model: str) -> float | None:
+        """The rate of all warm workers together, as measured; None when there is none, or none has measured yet."""
+        costs = [note.seconds_per_job for note in self.warm(model)]
+        known = [cost for cost in costs if cost is not None]
+        return len(costs) * len(known) / sum(known) if known else None
+
 
 def _keys(model: str) -> list[str]:
     return [f"turno:{{{model}}}:beats", f"turno:{{{model}}}:notes"]

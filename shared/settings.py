@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import OperatorError
+from shared.jobs import Keep
 
 _BUCKET = re.compile(r"(s3|gs)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#]*)?")
 
@@ -43,6 +44,12 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(
         SecretStr(""),
         description="One key or several, comma-separated, each at least 32 characters; removing one revokes it.",
+    )
+    rate_per_minute: int = Field(
+        0, ge=0, description="Requests a minute for each key that has no rate of its own; 0 sets no limit."
+    )
+    images_per_day: int = Field(
+        0, ge=0, description="Images in 24 hours for each key that has no quota of its own; 0 sets no limit."
     )
     state_dir: Path = Field(Path("var"), description="Folder for database, images, model cache and locks.")
     image_store: str = Field(
@@ -90,7 +97,23 @@ class Settings(BaseSettings):
         gt=0,
         description="Largest image taken; a pixel takes up to 12 bytes while it is decoded.",
     )
+    upload_min_bytes_per_second: int = Field(
+        1000,
+        ge=0,
+        description="A request body that arrives slower, after its first 10 s, is cut off; 0 waits for ever.",
+    )
+    batch_files_max: int = Field(500, ge=2, le=5000, description="Most images in one POST /v1/batches.")
+    batch_upload_max_bytes: int = Field(1_000_000_000, gt=0, description="Largest POST /v1/batches in all.")
+    queue_max: int = Field(100_000, ge=1, description="Jobs that may wait; beyond, submissions get 503 queue-full.")
+    queue_max_age_seconds: float = Field(
+        86_400, gt=0, description="While a job has waited for longer than this, submissions get 503 queue-full."
+    )
     predict_wait_seconds: float = Field(60, gt=0, le=600, description="How long /predict waits before it answers 503.")
+    keep: Keep = Field(
+        Keep.FULL,
+        description="What is kept of jobs that do not say: full; result (the image goes at the end, its EXIF and GPS "
+        "at once); nothing (the result, too, goes an hour after the end).",
+    )
     retention_days: float = Field(30, ge=0, description="Images and results are erased this long after; 0 keeps them.")
 
     worker_concurrency: int = Field(1, ge=1, le=64, description="Worker children: one per vCPU.")

@@ -74,18 +74,76 @@ jobs = sa.Table(
     sa.Column("result", _JSON),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_detail", sa.String(500)),
+    sa.Column("client_id", sa.String(100)),
+    sa.Column("idempotency_key", sa.String(255)),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("batch_id", sa.String(32)),
+    sa.Column("batch_index", sa.Integer),
+    sa.Column("metadata", _JSON),
+    sa.Column("keep", sa.String(8), nullable=False, server_default="full"),
+    sa.Column("deadline_seconds", sa.Integer),
+    sa.Column("deadline_at", Instant),
 )
 
 
-def _partial(name: str, *columns: str, where: str) -> sa.Index:
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("caller", sa.String(64), nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("refused", _JSON),
+    sa.Column("idempotency_key", sa.String(255)),
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("erased_at", Instant),
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("former_digest", sa.String(64)),
+    sa.Column("former_until", Instant),
+    sa.Column("scopes", sa.String(100), nullable=False),
+    sa.Column("rate_per_minute", sa.Integer),
+    sa.Column("images_per_day", sa.Integer),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revoked_at", Instant),
+)
+
+
+def _partial(table: sa.Table, name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     # partial: the size of the work at hand, whatever the size of the table
-    return sa.Index(
-        name, *(jobs.c[column] for column in columns), sqlite_where=sa.text(where), postgresql_where=sa.text(where)
-    )
+    chosen = (table.c[column] for column in columns)
+    return sa.Index(name, *chosen, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
-_partial("ix_jobs_queued", "id", where="status = 'queued'")
-_partial("ix_jobs_running", "lease_until", where="status = 'running'")
-_partial("ix_jobs_owner", "owner", where="status = 'running'")
-_partial("ix_jobs_kept", "finished_at", where="finished_at IS NOT NULL AND erased_at IS NULL")
-_partial("ix_jobs_leftover_image", "id", where="erased_at IS NOT NULL AND image_present")
+sa.Index("ix_jobs_caller", jobs.c.caller, jobs.c.id)
+_partial(jobs, "ix_jobs_caller_unsucceeded", "caller", "status", "id", where="status <> 'succeeded'")
+_partial(jobs, "ix_jobs_unsucceeded", "status", "id", where="status <> 'succeeded'")
+_partial(jobs, "ix_jobs_waiting_since", "queued_at", where="status = 'queued'")
+_partial(jobs, "ix_jobs_deadline", "deadline_at", where="status = 'queued' AND deadline_at IS NOT NULL")
+_partial(jobs, "ix_jobs_running", "lease_until", where="status = 'running'")
+_partial(jobs, "ix_jobs_owner", "owner", where="status = 'running'")
+_partial(jobs, "ix_jobs_batch", "batch_id", "batch_index", where="batch_id IS NOT NULL")
+_partial(
+    jobs, "ix_jobs_kept", "finished_at", where="finished_at IS NOT NULL AND erased_at IS NULL AND keep <> 'nothing'"
+)
+_partial(jobs, "ix_jobs_kept_an_hour", "finished_at", where="keep = 'nothing' AND erased_at IS NULL")
+_partial(
+    jobs,
+    "ix_jobs_spent_image",
+    "id",
+    where="image_present AND keep <> 'full' AND finished_at IS NOT NULL",
+)
+_partial(jobs, "ix_jobs_leftover_image", "id", where="erased_at IS NOT NULL AND image_present")
+_partial(jobs, "ix_jobs_remembered_key", "received_at", where="idempotency_key IS NOT NULL")
+_partial(jobs, "uq_jobs_client_id", "caller", "client_id", where="client_id IS NOT NULL", unique=True)
+_partial(jobs, "uq_jobs_key", "caller", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True)
+_partial(batches, "ix_batches_kept", "received_at", where="erased_at IS NULL")
+_partial(batches, "ix_batches_remembered_key", "received_at", where="idempotency_key IS NOT NULL")
+_partial(batches, "uq_batches_key", "caller", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True)
+sa.Index("uq_keys_digest", keys.c.digest, unique=True)

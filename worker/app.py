@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery import Celery
@@ -21,7 +22,7 @@ from redis import RedisError
 
 from shared.broker import SESSION_TASK, Bell, connect_redis, make_celery, queue_of
 from shared.errors import OperatorError
-from shared.jobs import Outcome
+from shared.jobs import Claim, Outcome
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
 from shared.models import served_model_name
@@ -103,15 +104,19 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     pulse.start()
     worker_process_shutdown.connect(lambda **_: pulse.leave(), weak=False)
 
-    def tell(outcomes: Sequence[Outcome]) -> None:
+    def tell_claims(claims: Sequence[Claim]) -> None:
+        with suppress(RedisError):  # who waits reads SQL
+            announce(redis, [claim.id for claim in claims])
+
+    def tell_outcomes(outcomes: Sequence[Outcome]) -> None:
         try:
             announce(redis, [outcome.claim.id for outcome in outcomes])
             count_finished(redis, codes_of(outcomes))
         except RedisError as error:  # who waits reads SQL
             log.warning("ended jobs could not be announced", error=str(error))
 
-    runner = Runner(settings, database, open_images(settings), model, pulse)
-    return Sessions(settings, runner, Line(redis), Bell(make_celery(settings), redis), pulse, tell)
+    runner = Runner(settings, database, open_images(settings), model, pulse, tell_claims)
+    return Sessions(settings, runner, Line(redis), Bell(make_celery(settings), redis), pulse, tell_outcomes)
 
 
 def _give_up(reason: str) -> NoReturn:

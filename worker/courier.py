@@ -1,7 +1,8 @@
 """Who picks up what was dropped: a plain loop that needs neither broker nor model. Several may run.
 
 Each round: put back into the line what SQL says is queued and the line lacks, ring where somebody waits,
-requeue what lapsed, end what nobody serves, erase what is past its time.
+requeue what lapsed, end what nobody serves or whose deadline has passed, erase what is past its time
+(`worker.retention`).
 """
 
 import itertools
@@ -15,39 +16,36 @@ from functools import partial
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.broker import Bell, connect_redis, make_celery
 from shared.database import Database
 from shared.errors import OperatorError
-from shared.images import ImageStore, open_images
-from shared.jobs import Job, NewJob
+from shared.images import open_images
+from shared.jobs import Job, Queued
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
 from shared.models import served_model_name
 from shared.settings import Settings, load_settings
 from worker.recovery import report_lost
+from worker.retention import Retention
 
 log = get_logger(__name__)
 
 _PAGE = 1000
 _ROUND_SECONDS = 0.5  # of auditing at most: an unbroken stretch of lost jobs is mended page after page
-_ERASE_AT_ONCE = 200
 _MODEL_GONE_SECONDS = 3600
 _SWEEP_ROUNDS = 30  # with 256 folders, everything is looked at every two hours
-_STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 
 
 class Courier:
     """The state of one courier: where its audit stands, and since when it sees."""
 
-    def __init__(self, settings: Settings, database: Database, line: Line, bell: Bell, images: ImageStore) -> None:
+    def __init__(self, settings: Settings, database: Database, line: Line, bell: Bell) -> None:
         self._settings = settings
         self._database = database
         self._line = line
         self._bell = bell
-        self._images = images
         self._cursor = ""
-        self._shard = 0
         self._served = served_model_name(settings)
         self._models = {self._served}
         self._last_seen: datetime | None = None
@@ -57,7 +55,7 @@ class Courier:
         """Walks queued rows page by page and puts back into the line what does not stand there; rings."""
         end = time.monotonic() + _ROUND_SECONDS
         while True:
-            page = self._database.read(partial(jobstore.queued_page, after_id=self._cursor, size=_PAGE))
+            page = self._database.read(partial(jobqueries.queued_page, after_id=self._cursor, size=_PAGE))
             self._cursor = page[-1].id if len(page) == _PAGE else ""
             mended = self._mend(page)
             if not mended or not self._cursor or time.monotonic() > end:
@@ -86,37 +84,7 @@ class Courier:
             return []
         return self._database.write(partial(jobstore.requeue_lapsed, now=now), durable=True)
 
-    def erase(self, now: datetime) -> None:
-        """Erases jobs past their retention, and images whose erasure was interrupted."""
-        if self._settings.retention_days:
-            before = now - timedelta(days=self._settings.retention_days)
-            ids = self._database.read(lambda connection: jobstore.expired_ids(connection, before, _ERASE_AT_ONCE))
-            if ids:  # asked again inside: a job that was retried meanwhile is no longer past its time
-                self._database.write(
-                    lambda connection: jobstore.erase(
-                        connection, jobstore.expired_ids(connection, before, _ERASE_AT_ONCE)
-                    ),
-                    durable=True,
-                )
-        gone = self._database.read(lambda connection: jobstore.leftover_image_ids(connection, _ERASE_AT_ONCE))
-        for id_ in gone:
-            try:
-                self._images.delete(id_)
-            except OSError as error:
-                log.error("an erased image could not be removed", job=id_, error=str(error))
-            else:
-                self._database.write(partial(jobstore.forget_images, ids=[id_]))
-
-    def sweep(self) -> None:
-        """Removes what uploads left that broke off before their row was written; one folder of 256 a call."""
-        self._shard += 1
-        old = self._images.shard(self._shard, _STRAY_SECONDS)
-        for at in range(0, len(old), _PAGE):
-            page = old[at : at + _PAGE]
-            for id_ in self._database.read(partial(jobstore.without_image, ids=page)):
-                self._images.delete(id_)
-
-    def _mend(self, page: list[NewJob]) -> bool:
+    def _mend(self, page: list[Queued]) -> bool:
         models = {job.model for job in page}
         self._models |= models
         missing: set[str] = set()
@@ -131,17 +99,19 @@ def run(settings: Settings, stop: threading.Event) -> None:
     redis = connect_redis(settings.redis_url)
     database = Database(settings.sql_url)
     bell = Bell(make_celery(settings), redis)
-    courier = Courier(settings, database, Line(redis), bell, open_images(settings))
+    courier = Courier(settings, database, Line(redis), bell)
+    retention = Retention(settings, database, open_images(settings))
     for number in itertools.count():
         if stop.wait(settings.audit_seconds):
             return
         steps: list[Callable[[], None]] = [
             courier.audit,
-            lambda: report_lost(redis, courier.expire(database.read(jobstore.now))),
-            lambda: courier.erase(database.read(jobstore.now)),
+            lambda: report_lost(redis, courier.expire(database.read(jobqueries.now))),
+            lambda: report_lost(redis, database.write(jobstore.expire, durable=True)),
+            lambda: retention.erase(database.read(jobqueries.now)),
         ]
         if number % _SWEEP_ROUNDS == 0:
-            steps += [courier.sweep, lambda: report_lost(redis, courier.abandon(database.read(jobstore.now)))]
+            steps += [retention.sweep, lambda: report_lost(redis, courier.abandon(database.read(jobqueries.now)))]
         failed = False
         for step in steps:  # each on its own: whatever ails one, the others still heal
             try:

@@ -6,7 +6,7 @@ from functools import partial
 
 from redis import Redis, RedisError
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.changes import announce
 from shared.database import Database
 from shared.jobs import Job
@@ -24,7 +24,7 @@ def recover_siblings(database: Database, boot: str, own_pid: int) -> list[Job]:
         own_pid: whoever had this pid before is dead, too.
     """
     lost: list[Job] = []
-    for owner in database.read(partial(jobstore.running_owners, prefix=boot)):
+    for owner in database.read(partial(jobqueries.running_owners, prefix=boot)):
         pid = int(owner.removeprefix(boot))
         if pid == own_pid or not _alive(pid):
             lost += database.write(partial(jobstore.requeue_owned_by, owner=owner), durable=True)

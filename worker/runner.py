@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -43,13 +43,21 @@ class Runner:
     """Runs batches with one warm model, in the name of one owner."""
 
     def __init__(
-        self, settings: Settings, database: Database, images: ImageStore, model: ServedModel, pulse: Pulse
+        self,
+        settings: Settings,
+        database: Database,
+        images: ImageStore,
+        model: ServedModel,
+        pulse: Pulse,
+        tell: Callable[[Sequence[Claim]], None] = lambda _: None,
     ) -> None:
+        """Takes its parts; `tell` hears what was claimed, after the commit."""
         self._settings = settings
         self._database = database
         self._images = images
         self._model = model
         self._pulse = pulse
+        self._tell = tell
 
     def run_batch(self, ids: Sequence[str]) -> list[Outcome]:
         """Claims these jobs, runs those it got, and records how each ended; returns what was recorded.
@@ -64,6 +72,7 @@ class Runner:
         hand = Hand(claims)
         with self._pulse.holding(claims):
             try:
+                self._tell(claims)
                 self._decode(hand)
                 self._infer(hand)
                 landed = self._database.write(

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.database import Database
-from shared.jobs import JobStatus, Outcome, Priority
-from tests.shared.make import RESULT, add, claim, get, new_job, succeed
+from shared.jobs import JobStatus, Outcome, Priority, Queued
+from tests.shared.make import RESULT, add, claim, get, succeed
 
 
 def _erase(database: Database, *ids: str) -> None:
@@ -45,7 +45,7 @@ def test_an_erased_jobs_image_is_left_over_until_it_is_forgotten(database: Datab
     _erase(database, "a", "b")
 
     def leftover(size: int = 10) -> list[str]:
-        return database.read(lambda connection: jobstore.leftover_image_ids(connection, size))
+        return database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", size))
 
     assert sorted(leftover()) == ["a", "b"]
     assert len(leftover(1)) == 1
@@ -60,8 +60,8 @@ def test_expired_are_those_that_ended_long_ago_oldest_first(database: Database) 
     _erase(database, "c")
 
     def expired(days: float, size: int = 10) -> list[str]:
-        before = database.read(jobstore.now) + timedelta(days=days)
-        return database.read(lambda connection: jobstore.expired_ids(connection, before, size))
+        before = database.read(jobqueries.now) + timedelta(days=days)
+        return database.read(lambda connection: jobqueries.expired_ids(connection, before, size))
 
     assert expired(-1) == []
     ended = {id_: get(database, id_).finished_at for id_ in expired(1)}
@@ -75,28 +75,28 @@ def test_queued_pages_walk_every_queued_job_once(database: Database) -> None:
     add(database, *ids, priority=Priority.BATCH)
     claim(database, "003", "024")
     walked, after = [], ""
-    while page := database.read(lambda connection, after=after: jobstore.queued_page(connection, after, 10)):  # type: ignore[misc]
+    while page := database.read(lambda connection, after=after: jobqueries.queued_page(connection, after, 10)):  # type: ignore[misc]
         assert len(page) <= 10
         walked += page
         after = page[-1].id
     assert [job.id for job in walked] == [id_ for id_ in ids if id_ not in ("003", "024")]
-    assert walked[0] == new_job("000", priority=Priority.BATCH)
+    assert walked[0] == Queued("000", "leaf", "key-a", Priority.BATCH)
 
 
-def test_terminal_are_those_that_ended_were_erased_or_do_not_exist(database: Database) -> None:
+def test_a_version_grows_with_each_move_and_with_an_erasure(database: Database) -> None:
     add(database, "queued", "running", "done", "erased")
     claim(database, "running")
     succeed(database, *claim(database, "done"))
     _erase(database, "erased")
     asked = ["queued", "running", "done", "erased", "unknown"]
-    found = database.read(lambda connection: jobstore.terminal_ids(connection, asked))
-    assert found == {"done", "erased", "unknown"}
+    found = database.read(lambda connection: jobqueries.versions(connection, asked))
+    assert found == {"queued": 1, "running": 2, "done": 3, "erased": 3}
 
 
 def test_get_leaves_unknown_ids_out_and_gives_erased_ones(database: Database) -> None:
     add(database, "a", "b")
     _erase(database, "b")
-    found = database.read(lambda connection: jobstore.get(connection, ["a", "b", "unknown"]))
+    found = database.read(lambda connection: jobqueries.get(connection, ["a", "b", "unknown"]))
     assert {job.id: job.erased_at is not None for job in found} == {"a": False, "b": True}
 
 
@@ -109,6 +109,6 @@ def test_results_of_any_shape_come_back_as_they_were(database: Database) -> None
 
 
 def test_the_databases_clock_is_aware_and_moves_on(database: Database) -> None:
-    first, second = database.read(jobstore.now), database.read(jobstore.now)
+    first, second = database.read(jobqueries.now), database.read(jobqueries.now)
     assert first.tzinfo is not None
     assert second >= first

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.database import Database
 from shared.errors import ImageUndecodable, WorkerLost
 from shared.jobs import MAX_LOST, JobStatus, Outcome, Priority
@@ -168,16 +168,16 @@ def test_owners_are_found_by_the_exact_beginning_of_their_name(database: Databas
     for id_, owner in {"a": "host/b_t/1", "b": "host/boot/2", "c": "host/b_t/3", "d": "host/b%t/4"}.items():
         claim(database, id_, owner=owner)
     succeed(database, *claim(database, "c"))
-    found = database.read(lambda connection: jobstore.running_owners(connection, "host/b_t/"))
+    found = database.read(lambda connection: jobqueries.running_owners(connection, "host/b_t/"))
     assert sorted(found) == ["host/b_t/1", "host/b_t/3"]
-    assert database.read(lambda connection: jobstore.running_owners(connection, "host/b%t/")) == ["host/b%t/4"]
+    assert database.read(lambda connection: jobqueries.running_owners(connection, "host/b%t/")) == ["host/b%t/4"]
 
 
 def test_a_lease_that_ran_out_loses_its_job_and_others_do_not(database: Database) -> None:
     add(database, "a", "b", "c")
     claim(database, "a", lease_seconds=10)
     claim(database, "b", lease_seconds=100)
-    now = database.read(jobstore.now)
+    now = database.read(jobqueries.now)
     assert database.write(lambda connection: jobstore.requeue_lapsed(connection, now)) == []
     later = now + timedelta(seconds=50)
     lost = database.write(lambda connection: jobstore.requeue_lapsed(connection, later))
@@ -189,7 +189,7 @@ def test_a_renewed_lease_holds_longer_for_its_owner_only(database: Database) -> 
     add(database, "a", "b")
     mine, others = claim(database, "a", owner="me", lease_seconds=5), claim(database, "b", owner="you", lease_seconds=5)
     database.write(lambda connection: jobstore.renew(connection, [*mine, *others], "me", 500))
-    later = database.read(jobstore.now) + timedelta(seconds=60)
+    later = database.read(jobqueries.now) + timedelta(seconds=60)
     lost = database.write(lambda connection: jobstore.requeue_lapsed(connection, later))
     assert [job.id for job in lost] == ["b"]
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.database import Database
 from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, Outcome
 from shared.tables import jobs
@@ -112,7 +112,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(later=st.booleans())
     def leases_lapse(self, later: bool) -> None:
-        now = self.database.read(jobstore.now) + timedelta(seconds=600 if later else 0)
+        now = self.database.read(jobqueries.now) + timedelta(seconds=600 if later else 0)
         expected = [id_ for id_, twin in self.twins.items() if twin.status is S.RUNNING and later]
         self._lose(self._write(jobstore.requeue_lapsed, now), expected)
 
@@ -144,7 +144,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def rows_are_the_twins(self) -> None:
-        rows = {job.id: job for job in self.database.read(lambda connection: jobstore.get(connection, _IDS))}
+        rows = {job.id: job for job in self.database.read(lambda connection: jobqueries.get(connection, _IDS))}
         assert rows.keys() == self.twins.keys()
         for id_, job in rows.items():
             twin = self.twins[id_]

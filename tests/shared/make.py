@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.database import Database
 from shared.errors import TurnoError
 from shared.jobs import Claim, Job, NewJob, Outcome, Priority
@@ -58,13 +58,13 @@ def lose(database: Database, job_id: str, times: int) -> list[Job]:
 
 def get(database: Database, job_id: str) -> Job:
     """The job as SQL holds it."""
-    (found,) = database.read(lambda connection: jobstore.get(connection, [job_id]))
+    (found,) = database.read(lambda connection: jobqueries.get(connection, [job_id]))
     return found
 
 
 def statuses(database: Database, ids: Sequence[str]) -> dict[str, str]:
     """Where these jobs stand."""
-    return {job.id: str(job.status) for job in database.read(lambda connection: jobstore.get(connection, ids))}
+    return {job.id: str(job.status) for job in database.read(lambda connection: jobqueries.get(connection, ids))}
 
 
 def error_classes() -> list[type[TurnoError]]:

@@ -94,3 +94,20 @@ def test_a_file_that_is_no_database_is_a_database_error(database: Database) -> N
 
 def _python(code: str, *arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT)
+
+
+def test_who_fails_while_reading_leaves_nobody_an_old_view(database: Database) -> None:
+    add(database, *(f"{number:03}" for number in range(500)))
+    kept: list[BaseException] = []  # as a log keeps one, and with it the rows that were not read
+
+    def fail(connection: sa.Connection) -> list[int]:
+        return [int(row.id) for row in connection.execute(sa.text("SELECT 'no number' AS id FROM jobs"))]
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no number") as failure:
+            database.read(fail)
+        kept.append(failure.value)
+    elsewhere = Database(database.url)
+    add(elsewhere, "later")
+    elsewhere.close()
+    assert [statuses(database, ["later"]) for _ in range(4)] == [{"later": "queued"}] * 4

@@ -136,3 +136,24 @@ def test_an_end_marker_in_a_comment_ends_no_picture(tmp_path: Path) -> None:
     for hidden in (comment, comment + 3000 * _PROGRESSIVE[start:end] + b"\xff\xd9"):
         with pytest.raises(ImageUndecodable):
             _check(tmp_path, _PROGRESSIVE[:end] + hidden)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _JPEG[:2] + b"\xff\xe5\x00\x02" * 1_000_000 + _JPEG[2:],
+        _JPEG[:2] + b"\xff" * 4_000_000 + _JPEG[2:],
+        _PNG[:33] + b"\0\0\0\0teSt\xd2\x3a\x2c\x8a" * 300_000 + _PNG[33:],
+    ],
+    ids=["segments", "fill bytes", "chunks"],
+)
+def test_a_picture_in_a_million_pieces_is_refused_before_anything_walks_through_them(
+    data: bytes, tmp_path: Path
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageUndecodable, match="pieces"):
+            _check(tmp_path, data)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()

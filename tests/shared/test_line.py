@@ -1,5 +1,7 @@
 """Who stands where: classes, turns, and a caller's fair share."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_interactive_jobs_stand_before_every_batch_job(line: Line) -> None:
 def test_a_newcomer_stands_right_behind_the_head_of_a_long_line(line: Line) -> None:
     line.join(_jobs("a", range(1000)))
     line.join(_jobs("b", range(1000, 1001)))
-    assert line.position("leaf", "01000-b") == 1
+    assert line.positions("leaf", ["01000-b"])["01000-b"] == 1
 
 
 def test_two_callers_with_long_lines_take_turns(line: Line) -> None:
@@ -45,10 +47,10 @@ def test_a_caller_who_was_served_much_waits_for_nobody_and_owes_nothing(line: Li
     line.join(_jobs("a", range(1000)))
     line.take("leaf", 900)
     line.join(_jobs("b", range(1000, 1100)))
-    assert (line.position("leaf", "01000-b") or 0) <= 2
+    assert line.positions("leaf", ["01000-b"]).get("01000-b", 0) <= 2
     line.take("leaf", 200)
     line.join(_jobs("a", range(2000, 2001)))
-    assert line.position("leaf", "02000-a") == 0
+    assert line.positions("leaf", ["02000-a"])["02000-a"] == 0
 
 
 def test_a_caller_who_was_away_gains_nothing_by_it(line: Line) -> None:
@@ -68,13 +70,29 @@ def test_who_joins_again_keeps_the_place(line: Line) -> None:
     assert line.take("leaf", 5) == [job.id for job in arrivals]
 
 
+def test_who_withdraws_a_thousand_jobs_has_not_had_their_turns(line: Line) -> None:
+    many = _jobs("a", range(1000))
+    line.join(many)
+    line.take("leaf", 16)
+    line.join(_jobs("b", range(1000, 1100)))
+    line.leave(many[16:])
+    line.join(_jobs("a", range(2000, 2001)))
+    assert line.positions("leaf", ["02000-a"])["02000-a"] <= 2
+
+
+def test_a_line_from_which_everybody_left_remembers_nobody(line: Line, redis_server: RedisServer) -> None:
+    arrivals = _jobs("a", range(3))
+    line.join(arrivals)
+    line.leave(arrivals)
+    assert redis_server.client().keys("turno:*") == []
+
+
 def test_position_depth_and_missing_tell_what_stands_there(line: Line) -> None:
     arrivals = _jobs("a", range(4))
     line.join(arrivals)
-    assert [line.position("leaf", job.id) for job in arrivals] == [0, 1, 2, 3]
-    line.leave("leaf", ["00001-a", "unknown"])
-    assert line.position("leaf", "00001-a") is None
-    assert line.position("leaf", "00003-a") == 2
+    assert line.positions("leaf", [job.id for job in arrivals]) == {job.id: at for at, job in enumerate(arrivals)}
+    line.leave([arrivals[1], replace(arrivals[1], id="unknown")])
+    assert line.positions("leaf", ["00001-a", "00003-a"]) == {"00003-a": 2}
     assert line.depth("leaf") == 3
     assert line.missing("leaf", [job.id for job in arrivals]) == {"00001-a"}
     assert line.missing("other", ["00000-a"]) == {"00000-a"}
@@ -135,6 +153,13 @@ class _ModelLine:
         return taken
 
 
+    def leave(self, job: NewJob) -> None:
+        if self.standing.pop(job.id, None):
+            self.turns[job.priority, job.caller] -= 1
+            if not self.standing:
+                self.turns, self.served = {}, {}
+
+
 @given(steps=_STEPS)
 @settings(max_examples=60)
 def test_the_line_moves_as_its_plain_model_does(steps: list[tuple[str, object, object]], line: Line) -> None:
@@ -152,13 +177,13 @@ def test_the_line_moves_as_its_plain_model_does(steps: list[tuple[str, object, o
                 line.join([arrivals[at]])
                 model.join(arrivals[at])
             case "leave", int(at), _ if at < len(arrivals):
-                line.leave("leaf", [arrivals[at].id])
-                model.standing.pop(arrivals[at].id, None)
+                line.leave([arrivals[at]])
+                model.leave(arrivals[at])
     everyone = [job.id for job in arrivals]
     assert line.depth("leaf") == len(model.standing)
     assert line.missing("leaf", [*everyone, "nobody"]) == {*everyone, "nobody"} - model.standing.keys()
     order = model.order()
-    assert [line.position("leaf", id_) for id_ in order] == list(range(len(order)))
+    assert line.positions("leaf", order) == {id_: at for at, id_ in enumerate(order)}
 
 
 @pytest.mark.parametrize("turns", [2**39])

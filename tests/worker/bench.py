@@ -56,11 +56,11 @@ class Bench:
     pulse: Pulse
     runner: Runner
 
-    def queue(self, job_id: str, image: bytes | None) -> None:
+    def queue(self, job_id: str, image: bytes | None, **changes: Any) -> None:
         """An accepted image; None for one that the store has lost."""
         if image is not None:
             incoming = self.images.receive(job_id)
             incoming.append(image)
             incoming.keep(lambda _: None)
             incoming.close()
-        add(self.database, job_id)
+        add(self.database, job_id, **changes)

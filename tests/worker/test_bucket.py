@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared import jobstore
-from shared.broker import Bell, make_celery
+from shared import jobqueries, jobstore
 from shared.errors import StoreUnavailable
 from shared.images import open_images
 from shared.jobs import JobStatus
@@ -14,7 +13,7 @@ from tests.photos import jpeg
 from tests.s3_server import BUCKET, DENIED, S3Server
 from tests.shared.make import get
 from tests.worker.bench import Bench
-from worker.courier import Courier
+from worker.retention import Retention
 from worker.runner import Runner
 
 
@@ -60,21 +59,16 @@ def test_a_bucket_that_is_gone_hands_the_batch_back_uncounted(what: str, far: Be
 
 
 def test_an_erasure_that_the_bucket_refused_is_completed_later(far: Bench, s3: S3Server) -> None:
-    courier = _courier(far)
+    retention = Retention(far.settings, far.database, far.images)
     far.queue("a", jpeg())
     far.database.write(lambda connection: jobstore.erase(connection, ["a"]))
     objects = {key: s3.get(key) for key in s3.stored()}
     s3.kill()
-    courier.erase(far.database.read(jobstore.now))
-    assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == ["a"]
+    retention.erase(far.database.read(jobqueries.now))
+    assert far.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 9)) == ["a"]
     s3.fresh()
     for key, content in objects.items():
         s3.put(key, content)
-    courier.erase(far.database.read(jobstore.now))
-    assert far.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
+    retention.erase(far.database.read(jobqueries.now))
+    assert far.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 9)) == []
     assert s3.stored() == ["turno-store"]
-
-
-def _courier(far: Bench) -> Courier:
-    bell = Bell(make_celery(far.settings), far.redis)
-    return Courier(far.settings, far.database, far.line, bell, far.images)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared import jobstore
+from shared import jobqueries, jobstore
 from shared.broker import Bell, make_celery, queue_of
-from shared.jobs import JobStatus
+from shared.jobs import JobStatus, Priority, Queued
 from tests.photos import jpeg
 from tests.shared.make import add, claim, get, statuses, succeed
 from tests.waiting import wait_for
@@ -25,7 +25,7 @@ def courier(bench: Bench) -> Courier:
 def _courier(bench: Bench, **changes: Any) -> Courier:
     settings = bench.settings.model_copy(update=changes)
     bell = Bell(make_celery(settings), bench.redis)
-    return Courier(settings, bench.database, bench.line, bell, bench.images)
+    return Courier(settings, bench.database, bench.line, bell)
 
 
 def test_an_audit_puts_back_what_is_missing_and_only_that(bench: Bench, courier: Courier) -> None:
@@ -34,7 +34,7 @@ def test_an_audit_puts_back_what_is_missing_and_only_that(bench: Bench, courier:
     courier.audit()
     succeed(bench.database, *claim(bench.database, "c"))
     claim(bench.database, "d")
-    bench.line.leave("leaf", ["a", "c", "d"])
+    bench.line.leave([Queued(id_, "leaf", "key-a", Priority.INTERACTIVE) for id_ in "acd"])
     courier.audit()
     assert sorted(bench.line.take("leaf", 9)) == ["a", "b"]
 
@@ -58,14 +58,14 @@ def test_audits_mend_a_line_lost_as_a_whole_over_many_pages(bench: Bench, courie
 def test_a_courier_waits_a_full_lease_before_it_takes_anything_away(bench: Bench, courier: Courier) -> None:
     bench.queue("a", jpeg())
     claim(bench.database, "a", lease_seconds=0)
-    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    start = bench.database.read(jobqueries.now) + timedelta(seconds=1)
     lost = {at: courier.expire(start + timedelta(seconds=at)) for at in range(0, 40, 10)}
     assert {at: len(jobs) for at, jobs in lost.items()} == {0: 0, 10: 0, 20: 0, 30: 1}
     assert (get(bench.database, "a").status, get(bench.database, "a").lost_count) == (JobStatus.QUEUED, 1)
 
 
 def test_a_courier_that_was_blind_waits_a_full_lease_again(bench: Bench, courier: Courier) -> None:
-    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    start = bench.database.read(jobqueries.now) + timedelta(seconds=1)
     for at in range(0, 60, 10):
         courier.expire(start + timedelta(seconds=at))
     bench.queue("a", jpeg())
@@ -78,54 +78,20 @@ def test_a_courier_that_was_blind_waits_a_full_lease_again(bench: Bench, courier
 def test_a_living_lease_is_left_alone(bench: Bench, courier: Courier) -> None:
     bench.queue("a", jpeg())
     claim(bench.database, "a", lease_seconds=3600)
-    start = bench.database.read(jobstore.now)
+    start = bench.database.read(jobqueries.now)
     assert not any(courier.expire(start + timedelta(seconds=at)) for at in range(0, 60, 10))
-
-
-def test_what_is_past_its_retention_is_erased_with_its_image(bench: Bench) -> None:
-    courier = _courier(bench, retention_days=30)
-    for id_ in "ab":
-        bench.queue(id_, jpeg())
-    succeed(bench.database, *claim(bench.database, "a"))
-    now = bench.database.read(jobstore.now)
-    courier.erase(now + timedelta(days=29))
-    assert get(bench.database, "a").erased_at is None
-    courier.erase(now + timedelta(days=31))
-    assert get(bench.database, "a").erased_at is not None
-    with pytest.raises(FileNotFoundError):
-        bench.images.open("a")
-    assert get(bench.database, "b").erased_at is None
-    bench.images.open("b").close()
-
-
-def test_without_a_retention_everything_is_kept(bench: Bench) -> None:
-    courier = _courier(bench, retention_days=0)
-    bench.queue("a", jpeg())
-    succeed(bench.database, *claim(bench.database, "a"))
-    courier.erase(bench.database.read(jobstore.now) + timedelta(days=9999))
-    assert get(bench.database, "a").erased_at is None
-
-
-def test_an_erasure_that_was_interrupted_is_completed(bench: Bench, courier: Courier) -> None:
-    bench.queue("a", jpeg())
-    bench.database.write(lambda connection: jobstore.erase(connection, ["a"]))
-    bench.images.open("a").close()
-    courier.erase(bench.database.read(jobstore.now))
-    with pytest.raises(FileNotFoundError):
-        bench.images.open("a")
-    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
 
 
 def test_short_leases_are_seen_to_lapse_by_a_courier_that_looks_once_a_second(bench: Bench) -> None:
     courier = _courier(bench, lease_seconds=2, audit_seconds=1)
     bench.queue("a", jpeg())
     claim(bench.database, "a", lease_seconds=0)
-    start = bench.database.read(jobstore.now) + timedelta(seconds=1)
+    start = bench.database.read(jobqueries.now) + timedelta(seconds=1)
     assert [len(courier.expire(start + timedelta(seconds=at))) for at in range(5)] == [0, 0, 1, 0, 0]
 
 
 def test_only_jobs_whose_model_nobody_served_for_an_hour_are_ended(bench: Bench, courier: Courier) -> None:
-    now = bench.database.read(jobstore.now)
+    now = bench.database.read(jobqueries.now)
     old, young = now - timedelta(minutes=61), now - timedelta(minutes=59)
     add(bench.database, "a", model="gone", queued_at=old)
     add(bench.database, "b", model="gone", queued_at=young)
@@ -136,17 +102,6 @@ def test_only_jobs_whose_model_nobody_served_for_an_hour_are_ended(bench: Bench,
     assert (get(bench.database, "a").status, get(bench.database, "a").error_code) == (JobStatus.FAILED, "model-gone")
     assert statuses(bench.database, ["b", "c", "d"]) == {"b": "queued", "c": "queued", "d": "running"}
     assert courier.abandon(now) == []
-
-
-def test_an_image_that_cannot_be_removed_does_not_keep_others(bench: Bench, courier: Courier) -> None:
-    _erase_with_a_folder_in_the_images_place(bench, "a")
-    bench.queue("b", jpeg())
-    bench.database.write(lambda connection: jobstore.erase(connection, ["b"]))
-    courier.erase(bench.database.read(jobstore.now))
-    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == ["a"]
-    (bench.settings.images_dir / "a" / "a").rmdir()
-    courier.erase(bench.database.read(jobstore.now))
-    assert bench.database.read(lambda connection: jobstore.leftover_image_ids(connection, 9)) == []
 
 
 def test_a_step_that_fails_every_time_leaves_the_others_working(bench: Bench) -> None:

@@ -1,0 +1,105 @@
+"""Batches in SQL: how one begins, what is counted of it, how it ends; nothing here commits (`Database.write`)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared import jobstore
+from shared.jobqueries import JOB_COLUMNS, QUEUED_COLUMNS, job_of, queued_of
+from shared.jobs import Batch, Job, NewJob, Queued, Refused
+from shared.tables import batches, clock, jobs
+
+_COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
+_WAITING = jobs.c.status.in_([sa.literal_column("'queued'"), sa.literal_column("'running'")])
+ERASED = "erased"  # beside the states of a job
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that became a job."""
+
+    id: str
+    index: int
+    filename: str | None
+    status: str  # as of a job, or erased
+
+
+def add(connection: sa.Connection, batch: Batch, arrivals: Sequence[NewJob]) -> bool:
+    """A batch and its jobs become rows together; False when its idempotency key has one already."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {**asdict(batch), "refused": [asdict(one) for one in batch.refused]}
+    landed = connection.execute(insert(batches).values(row).on_conflict_do_nothing().returning(batches.c.id)).first()
+    if landed is None:
+        return False
+    jobstore.add(connection, arrivals)
+    return True
+
+
+def get(connection: sa.Connection, batch_id: str) -> Batch | None:
+    """The batch with this id, erased or not."""
+    return _one(connection, batches.c.id == batch_id)
+
+
+def first_with(connection: sa.Connection, caller: str, idempotency_key: str) -> Batch | None:
+    """The batch that a caller made under this key."""
+    return _one(connection, batches.c.caller == caller, batches.c.idempotency_key == idempotency_key)
+
+
+def files(connection: sa.Connection, batch_id: str) -> list[File]:
+    """Its jobs in the order in which their files were sent, without what became of them."""
+    status = sa.case((jobs.c.erased_at.is_not(None), sa.literal(ERASED)), else_=jobs.c.status)
+    found = sa.select(jobs.c.id, jobs.c.batch_index, jobs.c.filename, status).where(jobs.c.batch_id == batch_id)
+    return [File(*row) for row in connection.execute(found.order_by(jobs.c.batch_index))]
+
+
+def members(connection: sa.Connection, batch_id: str) -> list[tuple[int, Job]]:
+    """Its jobs, each with its place among the files as they were sent, in that order."""
+    found = sa.select(jobs.c.batch_index, *JOB_COLUMNS).where(jobs.c.batch_id == batch_id)
+    return [(row.batch_index, job_of(row)) for row in connection.execute(found.order_by(jobs.c.batch_index))]
+
+
+def cancel(connection: sa.Connection, batch_id: str) -> list[Queued]:
+    """Cancels what has not ended; returns those jobs."""
+    return [job for job in _jobs(connection, batch_id, _WAITING) if jobstore.cancel(connection, job.id)]
+
+
+def erase(connection: sa.Connection, batch_id: str) -> list[Queued]:
+    """Erases the batch and all of its jobs, whose images the courier then removes; returns the jobs."""
+    every = _jobs(connection, batch_id)
+    jobstore.erase(connection, [job.id for job in every])
+    _bury(connection, batches.c.id == batch_id)
+    return every
+
+
+def erase_emptied(connection: sa.Connection, before: datetime) -> None:
+    """Erases batches received before `before` of which every job is erased."""
+    left = sa.exists().where(jobs.c.batch_id == batches.c.id, jobs.c.erased_at.is_(None))
+    _bury(connection, batches.c.received_at < before, ~left)
+
+
+def forget_keys(connection: sa.Connection, before: datetime) -> None:
+    """Frees idempotency keys of batches received before `before`."""
+    old = batches.c.received_at < before, batches.c.idempotency_key.is_not(None)
+    connection.execute(sa.update(batches).where(*old).values(idempotency_key=None))
+
+
+def _jobs(connection: sa.Connection, batch_id: str, *conditions: sa.ColumnElement[bool]) -> list[Queued]:
+    found = sa.select(*QUEUED_COLUMNS).where(jobs.c.batch_id == batch_id, *conditions).order_by(jobs.c.id)
+    return [queued_of(row) for row in connection.execute(found)]
+
+
+def _bury(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> None:
+    statement = sa.update(batches).where(batches.c.erased_at.is_(None), *conditions)
+    connection.execute(statement.values(erased_at=clock(), refused=[], fingerprint=None))
+
+
+def _one(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Batch | None:
+    row = connection.execute(sa.select(*_COLUMNS).where(*conditions)).first()
+    if row is None:
+        return None
+    entries: dict[str, Any] = {**row._mapping, "refused": [Refused(**one) for one in row.refused or ()]}
+    return Batch(**entries)

@@ -1,0 +1,123 @@
+"""What is to go goes on time, image and all; what is kept stays."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import jobqueries, jobstore
+from shared.jobs import Keep
+from tests.photos import jpeg
+from tests.shared.make import add, claim, get, new_job, succeed
+from tests.worker.bench import Bench
+from worker.retention import Retention
+
+
+@pytest.fixture
+def retention(bench: Bench) -> Retention:
+    return _retention(bench)
+
+
+def _retention(bench: Bench, **changes: Any) -> Retention:
+    return Retention(bench.settings.model_copy(update=changes), bench.database, bench.images)
+
+
+def test_what_is_past_its_retention_is_erased_with_its_image(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=30)
+    for id_ in "ab":
+        bench.queue(id_, jpeg())
+    succeed(bench.database, *claim(bench.database, "a"))
+    now = bench.database.read(jobqueries.now)
+    retention.erase(now + timedelta(days=29))
+    assert get(bench.database, "a").erased_at is None
+    retention.erase(now + timedelta(days=31))
+    assert get(bench.database, "a").erased_at is not None
+    with pytest.raises(FileNotFoundError):
+        bench.images.open("a")
+    assert get(bench.database, "b").erased_at is None
+    bench.images.open("b").close()
+
+
+def test_without_a_retention_everything_is_kept(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=0)
+    bench.queue("a", jpeg())
+    succeed(bench.database, *claim(bench.database, "a"))
+    retention.erase(bench.database.read(jobqueries.now) + timedelta(days=9999))
+    assert get(bench.database, "a").erased_at is None
+
+
+def test_an_erasure_that_was_interrupted_is_completed(bench: Bench, retention: Retention) -> None:
+    bench.queue("a", jpeg())
+    bench.database.write(lambda connection: jobstore.erase(connection, ["a"]))
+    bench.images.open("a").close()
+    retention.erase(bench.database.read(jobqueries.now))
+    with pytest.raises(FileNotFoundError):
+        bench.images.open("a")
+    assert bench.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 9)) == []
+
+
+def test_an_image_that_cannot_be_removed_does_not_keep_others(bench: Bench, retention: Retention) -> None:
+    _erase_with_a_folder_in_the_images_place(bench, "a")
+    bench.queue("b", jpeg())
+    bench.database.write(lambda connection: jobstore.erase(connection, ["b"]))
+    retention.erase(bench.database.read(jobqueries.now))
+    assert bench.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 9)) == ["a"]
+    (bench.settings.images_dir / "a" / "a").rmdir()
+    retention.erase(bench.database.read(jobqueries.now))
+    assert bench.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 9)) == []
+
+
+@pytest.mark.parametrize("keep", [Keep.RESULT, Keep.NOTHING])
+def test_an_image_that_is_not_to_be_kept_goes_at_the_end_of_its_job(
+    keep: Keep, bench: Bench, retention: Retention
+) -> None:
+    for id_ in "abc":
+        bench.queue(id_, jpeg(), keep=Keep.FULL if id_ == "a" else keep)
+    succeed(bench.database, *claim(bench.database, "a", "b"))
+    retention.erase(bench.database.read(jobqueries.now))
+    assert sorted(_kept_images(bench)) == ["a", "c"]
+    assert get(bench.database, "b").result is not None
+
+
+def test_a_job_whose_image_went_cannot_be_run_again(bench: Bench, retention: Retention) -> None:
+    bench.queue("a", jpeg(), keep=Keep.RESULT)
+    bench.database.write(lambda connection: jobstore.cancel(connection, "a"))
+    retention.erase(bench.database.read(jobqueries.now))
+    assert not bench.database.write(lambda connection: jobstore.retry(connection, "a"))
+
+
+def test_a_result_of_which_nothing_is_to_be_kept_waits_an_hour_to_be_fetched(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=0)
+    for id_, keep in (("a", Keep.NOTHING), ("b", Keep.RESULT)):
+        bench.queue(id_, jpeg(), keep=keep)
+    succeed(bench.database, *claim(bench.database, "a", "b"))
+    now = bench.database.read(jobqueries.now)
+    retention.erase(now + timedelta(minutes=59))
+    assert get(bench.database, "a").result is not None
+    retention.erase(now + timedelta(minutes=61))
+    assert get(bench.database, "a").erased_at is not None
+    assert get(bench.database, "a").result is None
+    assert get(bench.database, "b").result is not None
+
+
+def test_an_idempotency_key_is_free_again_after_a_week_and_not_before(bench: Bench, retention: Retention) -> None:
+    now = bench.database.read(jobqueries.now)
+    add(bench.database, "a", received_at=now, idempotency_key="once")
+    retention.erase(now + timedelta(days=6))
+    assert not _add(bench, "b", received_at=now, idempotency_key="once")
+    retention.erase(now + timedelta(days=8))
+    assert _add(bench, "b", received_at=now, idempotency_key="once")
+
+
+def _add(bench: Bench, job_id: str, **changes: Any) -> set[str]:
+    return bench.database.write(lambda connection: jobstore.add(connection, [new_job(job_id, **changes)]))
+
+
+def _kept_images(bench: Bench) -> list[str]:
+    return [path.name for path in bench.settings.images_dir.rglob("*") if path.is_file()]
+
+
+def _erase_with_a_folder_in_the_images_place(bench: Bench, job_id: str) -> None:
+    bench.queue(job_id, None)
+    (bench.settings.images_dir / job_id / job_id).mkdir()
+    bench.database.write(lambda connection: jobstore.erase(connection, [job_id]))

@@ -1,0 +1,79 @@
+"""What is kept, and for how long: everything goes on time, and what an interrupted erasure or upload left goes, too."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+import sqlalchemy as sa
+
+from shared import batchstore, jobqueries, jobstore
+from shared.database import Database
+from shared.images import ImageStore
+from shared.logs import get_logger
+from shared.settings import Settings
+
+log = get_logger(__name__)
+
+_ERASE_AT_ONCE = 200
+_NOTHING_KEPT = timedelta(hours=1)  # a result of which nothing is to be kept waits so long to be fetched
+_KEY_KEPT = timedelta(days=7)  # an idempotency key; callers are promised 24 hours
+_STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
+_PAGE = 1000
+
+
+class Retention:
+    """Erases what is past its time, in the name of one courier."""
+
+    def __init__(self, settings: Settings, database: Database, images: ImageStore) -> None:
+        self._days = settings.retention_days
+        self._database = database
+        self._images = images
+        self._shard = 0
+        self._leftover = ""  # where the walk over left-over images stands
+
+    def erase(self, now: datetime) -> None:
+        """Erases jobs past their retention, and the images of jobs that keep none; frees old idempotency keys."""
+        if self._days:
+            before = now - timedelta(days=self._days)
+            self._erase_jobs(partial(jobqueries.expired_ids, before=before, size=_ERASE_AT_ONCE))
+            self._database.write(partial(batchstore.erase_emptied, before=before))
+        before = now - _NOTHING_KEPT
+        self._erase_jobs(partial(jobqueries.fleeting_ids, before=before, size=_ERASE_AT_ONCE))
+        while spent := self._database.write(partial(jobstore.spend_images, size=_ERASE_AT_ONCE)):
+            self._delete(spent)  # what breaks off here is swept
+        gone = self._database.read(partial(jobqueries.leftover_image_ids, after=self._leftover, size=_ERASE_AT_ONCE))
+        self._leftover = gone[-1] if len(gone) == _ERASE_AT_ONCE else ""
+        if deleted := self._delete(gone):
+            self._database.write(partial(jobstore.forget_images, ids=deleted))
+        self._database.write(partial(jobstore.forget_keys, before=now - _KEY_KEPT))
+        self._database.write(partial(batchstore.forget_keys, before=now - _KEY_KEPT))
+
+    def sweep(self) -> None:
+        """Removes what uploads left that broke off before their row was written; one folder of 256 a call."""
+        self._shard += 1
+        old = self._images.shard(self._shard, _STRAY_SECONDS)
+        for at in range(0, len(old), _PAGE):
+            page = old[at : at + _PAGE]
+            for id_ in self._database.read(partial(jobqueries.without_image, ids=page)):
+                self._images.delete(id_)
+
+    def _erase_jobs(self, past_their_time: "partial[list[str]]") -> None:
+        if not self._database.read(past_their_time):
+            return
+
+        def erase(connection: sa.Connection) -> None:
+            # asked again inside: a job that was retried meanwhile is no longer past its time
+            jobstore.erase(connection, past_their_time(connection))
+
+        self._database.write(erase, durable=True)
+
+    def _delete(self, ids: Iterable[str]) -> list[str]:
+        deleted = []
+        for id_ in ids:
+            try:
+                self._images.delete(id_)
+            except OSError as error:
+                log.error("an image that is to go could not be removed", job=id_, error=str(error))
+            else:
+                deleted.append(id_)
+        return deleted
