@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import OperatorError
-from shared.keys import KeyRing
+from shared.keys import KeyRing, table_has_live_key
 from shared.loopback import is_loopback
 from shared.settings import Settings
 
@@ -50,8 +50,11 @@ def web_address(host: str, port: int) -> str:
 def key_for(settings: Settings) -> MadeKey | None:
     """The key to use where the network reaches us and none is set: kept in the state folder, made when not there.
 
+    None is made where the database has one; one that was made before stays valid until its file is removed.
+
     Raises:
-        OperatorError: the key can be neither read nor kept, or the one that is set is no good.
+        OperatorError: the key can be neither read nor kept, or the one that is set is no good; the database cannot be
+            read.
     """
     if KeyRing(settings.api_key.get_secret_value()) or is_loopback(settings.host):
         return None
@@ -62,6 +65,8 @@ def key_for(settings: Settings) -> MadeKey | None:
             if len(value) >= _KEY_BYTES:
                 return MadeKey(value, path, new=False)
             path.unlink()  # left behind by a start that ran out of disk
+        if table_has_live_key(settings):
+            return None
         value = secrets.token_urlsafe(_KEY_BYTES)
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(value + "\n", encoding="ascii")

@@ -1,6 +1,7 @@
 """Who may ask: keys, and the open mode that is for this machine alone."""
 
 import secrets
+from pathlib import Path
 
 import pytest
 
@@ -151,8 +152,8 @@ def test_with_a_key_any_name_and_any_proxy_will_do(service: Service) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.9", "turno.example"])
-def test_listening_beyond_this_machine_without_a_key_is_refused(host: str) -> None:
-    settings = Settings(_env_file=None, host=host, redis_url="unix:///nowhere")
+def test_listening_beyond_this_machine_without_a_key_is_refused(host: str, tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, host=host, redis_url="unix:///nowhere", state_dir=tmp_path)
     with pytest.raises(OperatorError, match="API_KEY"):
         create_app(settings)
 

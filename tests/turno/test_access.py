@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.database import Database, migrate
 from shared.errors import OperatorError
 from shared.keys import KeyRing
 from shared.loopback import is_loopback
 from shared.settings import Settings
+from tests.shared.keys import make_key, revoke_key
 from turno.access import key_for, local_address, phone_address, web_address
 
 
@@ -34,7 +36,7 @@ def test_a_made_key_is_kept_closed_to_others_and_stays_valid(tmp_path: Path) -> 
     assert first is not None
     assert first.new
     assert stat.S_IMODE(first.path.stat().st_mode) == 0o600
-    assert KeyRing(first.value).caller(first.value) is not None
+    assert KeyRing(first.value).find(first.value) is not None
     again = key_for(settings(tmp_path, "0.0.0.0"))
     assert again is not None
     assert (again.value, again.new) == (first.value, False)
@@ -50,6 +52,23 @@ def test_a_half_written_key_is_made_anew(tmp_path: Path) -> None:
 def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
     assert key_for(settings(tmp_path, "0.0.0.0", api_key="k3y-of-0perator-with-enough-characters")) is None
     assert not (tmp_path / "api.key").exists()
+
+
+def test_none_is_made_where_the_database_has_a_live_one(tmp_path: Path) -> None:
+    network = settings(tmp_path, "0.0.0.0")
+    migrate(network.sql_url)
+    database = Database(network.sql_url)
+    made = make_key(database)
+    assert key_for(network) is None
+    assert not (tmp_path / "api.key").exists()
+    revoke_key(database, made.id)
+    first = key_for(network)
+    assert first is not None
+    make_key(database)
+    again = key_for(network)
+    assert again is not None, "one that was given out stays valid"
+    assert again.value == first.value
+    database.close()
 
 
 def test_a_set_key_that_is_no_good_stops_the_start(tmp_path: Path) -> None:
