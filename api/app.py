@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from api import problems
+from api import openapi, problems
+from api.allowance import Allowance
+from api.backlog import Backlog
 from api.guard import Guard
 from api.intake import Intake
-from api.routes import jobs, page, predict, probes
+from api.keyring import LiveKeys
+from api.routes import batches, events, jobs, listing, page, predict, probes
 from api.services import ServiceSet
 from api.waiting import Waiting
 from shared.broker import Bell, connect_redis, make_celery
@@ -32,32 +35,34 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     configure_logging(settings.log_level)
-    keys = required_keys(settings)
+    required_keys(settings)
     services = _put_together(settings)
+    keys = LiveKeys(settings, services.database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.images.prepare()
+        await keys.start()
         services.intake.start()
         services.waiting.start()
         yield
         await services.waiting.stop()
+        await keys.stop()
         services.intake.stop()
         services.database.close()
 
     app = FastAPI(
         title="Turno",
-        description="Send an image, get a ticket, come back with the ticket for the answer.",
         version="0.1.0",
         lifespan=lifespan,
         redoc_url=None,
-        responses=problems.RESPONSES,
     )
     app.state.services = services
     problems.install(app)
-    for module in (jobs, predict, probes, page):
+    for module in (listing, jobs, events, batches, predict, probes, page):
         app.include_router(module.router)
     page.mount_static(app)
+    openapi.install(app)
     seconds = Histogram(
         "turno_http_request_seconds",
         "Time to answer, waits included.",
@@ -65,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry=services.registry,
         buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
     )
-    app.add_middleware(Guard, settings=settings, keys=keys, seconds=seconds)
+    app.add_middleware(Guard, settings=settings, keys=keys, allowance=services.allowance, seconds=seconds)
     return app
 
 
@@ -75,14 +80,17 @@ def _put_together(settings: Settings) -> ServiceSet:
     model = served_model_name(settings)
     registry = CollectorRegistry()
     registry.register(ServiceCollector(redis, line, presence, model))
+    intake = Intake(database, line, Bell(make_celery(settings), redis))
     return ServiceSet(
         settings=settings,
         database=database,
         images=open_images(settings),
         line=line,
         presence=presence,
-        intake=Intake(database, line, Bell(make_celery(settings), redis)),
+        intake=intake,
+        backlog=Backlog(settings, database, line, presence, intake, model),
         waiting=Waiting(database, settings.redis_url),
+        allowance=Allowance(settings),
         registry=registry,
         accepted=Counter("turno_jobs_accepted", "Jobs accepted by this process.", ["model"], registry=registry),
         model=model,

@@ -1,27 +1,36 @@
-"""A request body as it arrives: the image's bytes, taken out piece by piece, and the small fields beside it."""
+"""A request body as it arrives: the bytes of its files, taken out piece by piece, and the small fields beside them."""
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from shared.errors import MalformedRequest
+from shared.errors import MalformedRequest, UploadTooLarge
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_FIELD_MAX_BYTES = 4096
-_PARTS_MAX = 20
-_FILE_FIELD = "file"
+FIELD_MAX_BYTES = 4096
+_FIELDS_MAX = 20
+_FILE_FIELDS = ("file", "files")
 _FILENAME_MAX = 255
+
+
+@dataclass(slots=True, eq=False)
+class FilePart:
+    """One file of a request."""
+
+    filename: str | None
+    data: bytearray = field(default_factory=bytearray)  # what has arrived and was not yet taken
+    complete: bool = False
 
 
 class Body(Protocol):
     """What an upload is read through, whatever its form."""
 
-    image: bytearray  # what has arrived and was not yet taken
-    filename: str | None
+    files: list[FilePart]  # in the order in which they came
     fields: dict[str, str]
 
     def feed(self, chunk: bytes) -> None:
@@ -35,34 +44,35 @@ class RawBody:
     """The request's body is the image."""
 
     def __init__(self, disposition: str | None) -> None:
-        self.image = bytearray()
         self.fields: dict[str, str] = {}
         _, options = parse_options_header(disposition)
-        self.filename = clean_filename(options.get(b"filename"))
+        self.files = [FilePart(clean_filename(options.get(b"filename")))]
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes: all of them are the image."""
-        self.image += chunk
+        self.files[0].data += chunk
 
     def finish(self) -> None:
         """Nothing can be missing here: an empty image is refused as an image."""
+        self.files[0].complete = True
 
 
 class MultipartBody:
-    """A multipart/form-data body (RFC 7578) with one part named `file`."""
+    """A multipart/form-data body (RFC 7578) with parts named `file`; several of them may be named `files`, too."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, most_files: int) -> None:
         if not boundary:
             raise MalformedRequest("The Content-Type multipart/form-data names no boundary.")
-        self.image = bytearray()
-        self.filename: str | None = None
+        self.files: list[FilePart] = []
         self.fields: dict[str, str] = {}
-        self._found = self._ended = False
-        self._parts = 0
+        self._most_files = most_files
+        self._ended = False
+        self._fields_seen = 0
         self._header = (bytearray(), bytearray())
         self._disposition = b""
-        self._into: bytearray | None = None
+        self._into = bytearray()
         self._name = ""
+        self._is_file = False
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._part_begin,
             "on_part_data": self._part_data,
@@ -89,14 +99,11 @@ class MultipartBody:
         """Raises MalformedRequest when the form was cut off, or has no image."""
         if not self._ended:
             raise MalformedRequest("The multipart form ends too early: the upload broke off.")
-        if not self._found:
-            raise MalformedRequest(f'The form has no part named "{_FILE_FIELD}" that holds the image.')
+        if not self.files:
+            raise MalformedRequest(f'The form has no part named "{_FILE_FIELDS[0]}" that holds the image.')
 
     def _part_begin(self) -> None:
         self._disposition = b""
-        self._parts += 1
-        if self._parts > _PARTS_MAX:
-            raise MalformedRequest("The form has too many parts.")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._header[0].extend(data[start:end])
@@ -112,34 +119,54 @@ class MultipartBody:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        if self._name == _FILE_FIELD:
-            if self._found:
-                raise MalformedRequest(f'The form has more than one "{_FILE_FIELD}": send one image a request.')
-            self._found = True
-            self.filename = clean_filename(options.get(b"filename"))
-            self._into = self.image
-        else:
-            self._into = bytearray()
+        self._is_file = self._name in _FILE_FIELDS[: self._most_files]
+        if self._is_file:
+            if len(self.files) == self._most_files:
+                raise self._too_many_files()
+            self.files.append(FilePart(clean_filename(options.get(b"filename"))))
+            self._into = self.files[-1].data
+            return
+        self._fields_seen += 1
+        if self._fields_seen > _FIELDS_MAX:
+            raise MalformedRequest("The form has too many parts.")
+        if self.files and self._most_files > 1:
+            raise MalformedRequest(
+                f"The form's field {self._name[:50]!r} comes after a file: put the fields before the files."
+            )
+        self._into = bytearray()
+
+    def _too_many_files(self) -> Exception:
+        if self._most_files == 1:
+            return MalformedRequest('The form has more than one "file": send several images to /v1/batches.')
+        return UploadTooLarge(f"The batch has more than {self._most_files} files: send it in several.")
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        assert self._into is not None
         self._into += data[start:end]
-        if self._into is not self.image and len(self._into) > _FIELD_MAX_BYTES:
+        if not self._is_file and len(self._into) > FIELD_MAX_BYTES:
             raise MalformedRequest(f"The form's field {self._name[:50]!r} is too long.")
 
     def _part_end(self) -> None:
-        if self._into is not None and self._into is not self.image:
+        if self._is_file:
+            self.files[-1].complete = True
+        else:
             self.fields[self._name] = self._into.decode("utf-8", "replace")
-        self._into = None
 
     def _end(self) -> None:
         self._ended = True
 
 
-def read_body(content_type: str, disposition: str | None) -> Body:
-    """The reader for a request with these headers."""
+def read_body(content_type: str, disposition: str | None, most_files: int) -> Body:
+    """The reader for a request with these headers.
+
+    Raises:
+        MalformedRequest: several files can come only as a form.
+    """
     kind, options = parse_options_header(content_type)
-    return MultipartBody(options.get(b"boundary", b"")) if kind == b"multipart/form-data" else RawBody(disposition)
+    if kind == b"multipart/form-data":
+        return MultipartBody(options.get(b"boundary", b""), most_files)
+    if most_files > 1:
+        raise MalformedRequest("A batch is sent as multipart/form-data.")
+    return RawBody(disposition)
 
 
 def clean_filename(raw: bytes | None) -> str | None:

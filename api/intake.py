@@ -8,6 +8,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
@@ -17,7 +18,7 @@ from shared import jobstore
 from shared.broker import Bell
 from shared.database import Database
 from shared.errors import StoreUnavailable
-from shared.jobs import NewJob
+from shared.jobs import NewJob, Queued
 from shared.line import Line
 from shared.logs import get_logger
 
@@ -32,7 +33,7 @@ _QUIET_SECONDS = 1.0  # after a Redis fault: the courier puts jobs into the line
 @dataclass(frozen=True, slots=True)
 class _Submission:
     job: NewJob
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[bool]"
     loop: asyncio.AbstractEventLoop
 
 
@@ -44,7 +45,9 @@ class Intake:
         self._line = line
         self._bell = bell
         self._submissions: queue.Queue[_Submission | None] = queue.Queue(_WAITING)
-        self._committed: queue.SimpleQueue[list[NewJob] | None] = queue.SimpleQueue()
+        self._committed: queue.SimpleQueue[Sequence[Queued] | None] = queue.SimpleQueue()
+        self._on_the_way = 0
+        self._counting = threading.Lock()
         self._threads = [
             threading.Thread(target=self._commit_for_ever, name="committer", daemon=True),
             threading.Thread(target=self._usher_for_ever, name="usher", daemon=True),
@@ -61,8 +64,8 @@ class Intake:
         for thread in self._threads:
             thread.join(_LAST_SECONDS)  # a database that is frozen must not keep the process
 
-    async def submit(self, job: NewJob) -> None:
-        """Returns when the job's row is durable.
+    async def submit(self, job: NewJob) -> bool:
+        """Returns when the job's row is durable; False when there was one already with its id, key or client's id.
 
         Raises:
             StoreUnavailable: it could not be written; or not in time, and then it may yet be.
@@ -75,13 +78,23 @@ class Intake:
             raise StoreUnavailable from error
         try:
             # who gives up, or goes away, takes the submission along, unless it is being committed
-            await asyncio.wait_for(submission.done, MOST_SECONDS)
+            return await asyncio.wait_for(submission.done, MOST_SECONDS)
         except TimeoutError as error:
             raise StoreUnavailable from error
 
-    def hurry(self, jobs: list[NewJob]) -> None:
+    def hurry(self, jobs: Sequence[Queued]) -> None:
         """Puts rows that are queued already into the line, without waiting for the courier."""
+        self._count(len(jobs))
         self._committed.put(jobs)
+
+    @property
+    def on_the_way(self) -> int:
+        """How many jobs have their row and do not stand in the line yet, as far as this process knows."""
+        return self._on_the_way
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._on_the_way += change
 
     def _commit_for_ever(self) -> None:
         while True:
@@ -107,7 +120,7 @@ class Intake:
 
     def _commit(self, group: list[_Submission]) -> None:
         try:
-            self._write([submission.job for submission in group])
+            landed = self._write([submission.job for submission in group])
         except Exception as error:  # a committer that ends here would leave every later caller waiting
             if len(group) > 1 and not isinstance(error, OperationalError):  # one bad row must not take the others along
                 for submission in group:
@@ -117,35 +130,36 @@ class Intake:
             for submission in group:
                 _settle(submission, StoreUnavailable())
             return
+        self.hurry([submission.job for submission in group if submission.job.id in landed])
         for submission in group:
-            _settle(submission, None)
-        self._committed.put([submission.job for submission in group])
+            _settle(submission, submission.job.id in landed)
 
-    def _write(self, jobs: list[NewJob]) -> None:
-        self._database.write(lambda connection: jobstore.add(connection, jobs), durable=True)
+    def _write(self, jobs: list[NewJob]) -> set[str]:
+        return self._database.write(lambda connection: jobstore.add(connection, jobs), durable=True)
 
     def _usher_for_ever(self) -> None:
         quiet_until = 0.0
         while (jobs := self._committed.get()) is not None:
-            if time.monotonic() < quiet_until:
-                continue
             try:
-                self._line.join(jobs)
-                for model in {job.model for job in jobs}:
-                    self._bell.ring(model)
+                if time.monotonic() >= quiet_until:
+                    self._line.join(jobs)
+                    for model in {job.model for job in jobs}:
+                        self._bell.ring(model)
             except Exception as error:  # an usher that ends here would leave every later job to the courier
                 quiet_until = time.monotonic() + _QUIET_SECONDS
                 log.warning("the line does not answer; the courier will put jobs into it", error=str(error))
+            finally:
+                self._count(-len(jobs))
 
 
-def _settle(submission: _Submission, error: Exception | None) -> None:
+def _settle(submission: _Submission, outcome: bool | Exception) -> None:
     def settle() -> None:
         if submission.done.cancelled():
             return
-        if error is None:
-            submission.done.set_result(None)
+        if isinstance(outcome, Exception):
+            submission.done.set_exception(outcome)
         else:
-            submission.done.set_exception(error)
+            submission.done.set_result(outcome)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
         submission.loop.call_soon_threadsafe(settle)

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared import errors
 from shared.logs import get_logger
@@ -17,8 +18,12 @@ from shared.logs import get_logger
 log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS = 5
-_BODY_UNREAD = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+_BODY_UNREAD = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
 
 STATUS: dict[type[errors.TurnoError], int] = {
     errors.TurnoError: 500,
@@ -26,17 +31,26 @@ STATUS: dict[type[errors.TurnoError], int] = {
     errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
     errors.HostRefused: 403,
+    errors.ScopeMissing: 403,
     errors.UnknownRoute: 404,
     errors.UnknownModel: 404,
     errors.UnknownJob: 404,
+    errors.UnknownBatch: 404,
     errors.MethodRefused: 405,
+    errors.UploadTooSlow: 408,
     errors.MoveRefused: 409,
     errors.JobErased: 410,
+    errors.BatchErased: 410,
     errors.UploadTooLarge: 413,
     errors.ImageTypeRefused: 415,
     errors.ImageUndecodable: 422,
     errors.ImageTooManyPixels: 422,
+    errors.KeyReused: 422,
+    errors.BatchRefused: 422,
+    errors.RateExceeded: 429,
+    errors.QuotaExceeded: 429,
     errors.CapacityError: 503,
+    errors.QueueFull: 503,
     errors.StorageFull: 503,
     errors.StoreUnavailable: 503,
     errors.PredictTimeout: 503,
@@ -45,29 +59,9 @@ STATUS: dict[type[errors.TurnoError], int] = {
     errors.ModelGone: 500,
     errors.ImageMissing: 500,
     errors.ModelFault: 500,
+    errors.DeadlineExceeded: 504,
 }
 _BY_CODE = {error.code: error for error in STATUS}
-
-
-class Problem(BaseModel):
-    """What every refusal looks like (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="stable; docs/errors.md lists them")
-    request_id: str = Field(description="finds the request in the service's log")
-
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    kind: {
-        "model": Problem,
-        "description": text,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for kind, text in (("4XX", "The request is refused"), ("5XX", "The service cannot, now or at all"))
-}
 
 
 def problem(error: errors.TurnoError, headers: dict[str, str] | None = None, **extensions: Any) -> JSONResponse:
@@ -78,14 +72,15 @@ def problem(error: errors.TurnoError, headers: dict[str, str] | None = None, **e
         headers["WWW-Authenticate"] = 'Bearer realm="turno"'
     if status in _BODY_UNREAD:
         headers["Connection"] = "close"  # what is left of the body is not worth reading
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.setdefault("Retry-After", str(RETRY_SECONDS))
+    if isinstance(error, errors.CapacityError):
+        headers.setdefault("Retry-After", str(error.retry_after_seconds))
     document = {
         "type": f"urn:turno:problem:{error.code}",
         "title": error.title(),
         "status": status,
         "detail": error.detail,
         "code": error.code,
+        **error.members,
         **extensions,
     }
     return JSONResponse(document, status, headers, MEDIA_TYPE)
@@ -130,7 +125,17 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         kinds = {404: errors.UnknownRoute, 405: errors.MethodRefused}
         kind = kinds.get(error.status_code, errors.MalformedRequest)
-        return problem(kind(), dict(error.headers or {}), request_id=request.state.request_id)
+        headers = dict(error.headers or {})
+        if kind is errors.MethodRefused:
+            headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+        return problem(kind(), headers, request_id=request.state.request_id)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What this address takes, whichever route it is (RFC 9110, 15.5.6)."""
+    routes = iter_route_contexts(request.app.routes)
+    fitting = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in fitting for method in route.methods or ()}
 
 
 _Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]

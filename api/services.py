@@ -1,15 +1,20 @@
 """What a route may use: the parts that `api.app` put together, reached as one dependency."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
+from weakref import WeakValueDictionary
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter
 
+from api.allowance import Allowance
+from api.backlog import Backlog
 from api.intake import Intake
 from api.waiting import Waiting
 from shared.database import Database
 from shared.images import ImageStore
+from shared.jobs import ApiKey
 from shared.line import Line
 from shared.presence import Presence
 from shared.settings import Settings
@@ -25,10 +30,17 @@ class ServiceSet:
     line: Line
     presence: Presence
     intake: Intake
+    backlog: Backlog
     waiting: Waiting
+    allowance: Allowance
     registry: CollectorRegistry
     accepted: Counter
     model: str  # the name of the served model
+    names: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def one_at_a_time(self, *name: str | None) -> asyncio.Lock:
+        """The lock of submissions under this name: the second of two at once finds the first, and costs nothing."""
+        return self.names.setdefault(repr(name), asyncio.Lock())
 
 
 def _of_request(request: Request) -> ServiceSet:
@@ -36,10 +48,10 @@ def _of_request(request: Request) -> ServiceSet:
     return services
 
 
-def _caller_of_request(request: Request) -> str:
-    caller: str = request.state.caller
-    return caller
+def _caller_of_request(request: Request) -> ApiKey:
+    key: ApiKey = request.state.key
+    return key
 
 
 Services = Annotated[ServiceSet, Depends(_of_request)]
-Caller = Annotated[str, Depends(_caller_of_request)]
+Caller = Annotated[ApiKey, Depends(_caller_of_request)]

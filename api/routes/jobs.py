@@ -1,136 +1,176 @@
 """Jobs over HTTP: submit an image, look at its ticket, withdraw, repeat or erase it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
-from redis import RedisError
+from fastapi import APIRouter, Header, Path, Request, Response
 
-from api import tickets
+from api import lookup, tickets
+from api.preferences import Preferences, Preferred
+from api.refusals import OF_A_JOB, OF_AN_IMAGE, refusals
+from api.schemas import ACCEPTED, CANCELED, ERASED, IDEMPOTENCY_KEY, JOB_ID, RETRIED, TICKET, upload
 from api.services import Caller, Services, ServiceSet
+from api.submission import submit
 from api.threads import in_thread
 from api.tickets import Ticket
+from api.withdrawal import bury, leave_line
 from shared import jobstore
 from shared.errors import MoveRefused
-from shared.jobs import Job, JobStatus, NewJob
-from shared.logs import get_logger
+from shared.jobs import ApiKey, JobStatus
 
-log = get_logger(__name__)
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-Prefer = Annotated[str | None, Header(description="`wait=N`: wait up to N seconds (1–60) for the end")]
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "a PNG or JPEG image"},
-                        "model": {"type": "string"},
-                        "priority": {"type": "string", "enum": ["interactive", "batch"], "default": "interactive"},
-                    },
-                }
-            },
-            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
-            "image/png": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
+JobId = Annotated[str, Path(**JOB_ID)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=257,
+        **IDEMPOTENCY_KEY,
+    ),
+]
 
 
-@router.post("", status_code=202, openapi_extra=_UPLOAD_BODY)
-async def submit(
-    request: Request, response: Response, services: Services, caller: Caller, prefer: Prefer = None
+@router.post(
+    "",
+    status_code=202,
+    operation_id="create_job",
+    summary="Submit an image",
+    responses=ACCEPTED | refusals(*OF_AN_IMAGE),
+    openapi_extra=upload(),
+)
+async def create(
+    request: Request,
+    response: Response,
+    services: Services,
+    caller: Caller,
+    preferred: Preferred,
+    idempotency_key: IdempotencyKey = None,
 ) -> Ticket:
     """Accepts an image and gives a ticket: 202 means that the job is durable and will end, once."""
-    job = await tickets.submit(request, services, caller, strict=True)
-    wait_seconds = tickets.asked_wait_seconds(prefer)
-    if wait_seconds:
-        job = await tickets.find_accepted(services, job, wait_seconds)
-        response.headers["Preference-Applied"] = f"wait={wait_seconds}"
-        view = await tickets.ticket(services, job)
-        response.status_code = 200 if job.terminal else 202
-    else:
-        view = await tickets.ticket(services, job)
-    response.headers["Location"] = tickets.location(job.id)
-    if not job.terminal:
-        response.headers.update(tickets.retry_after(view))
-    return view
+    return await _accept(request, response, services, caller, preferred)
 
 
-@router.get("/{job_id}")
-async def look(job_id: str, request: Request, response: Response, services: Services, prefer: Prefer = None) -> Ticket:
+@router.put(
+    "/{job_id}",
+    status_code=202,
+    operation_id="put_job",
+    summary="Submit an image under an id of your own",
+    responses=ACCEPTED | refusals(*OF_AN_IMAGE),
+    openapi_extra=upload(),
+)
+async def put(
+    job_id: JobId,
+    request: Request,
+    response: Response,
+    services: Services,
+    caller: Caller,
+    preferred: Preferred,
+    idempotency_key: IdempotencyKey = None,
+) -> Ticket:
+    """Accepts an image under a name of the caller's; the same again gives the same job, however often and late."""
+    return await _accept(request, response, services, caller, preferred, job_id)
+
+
+@router.get("/{job_id}", operation_id="get_job", summary="Look at a ticket", responses=TICKET | refusals(*OF_A_JOB))
+async def look(
+    job_id: JobId,
+    request: Request,
+    response: Response,
+    services: Services,
+    caller: Caller,
+    preferred: Preferred,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Any:
     """The job's ticket: its place while it waits, its result or error once it has ended."""
-    request.state.job = job_id
-    wait_seconds = tickets.asked_wait_seconds(prefer)
-    if wait_seconds:
-        job = await tickets.find_ended(services, job_id, wait_seconds)
-        response.headers["Preference-Applied"] = f"wait={wait_seconds}"
-    else:
-        job = await tickets.find(services, job_id)
+    job = await lookup.find_ended(services, caller, job_id, preferred.wait_seconds)
+    request.state.job = job.id
     view = await tickets.ticket(services, job)
-    response.headers["Cache-Control"] = "no-store"
-    if not job.terminal:
-        response.headers.update(tickets.retry_after(view))
+    headers = {"ETag": view.entity_tag(), "Cache-Control": "private, no-cache"}
+    headers |= preferred.headers | view.retry_after()
+    if if_none_match is not None and view.is_as_in(if_none_match):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
     return view
 
 
-@router.post("/{job_id}/cancel")
-async def cancel(job_id: str, request: Request, services: Services) -> Ticket:
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Withdraw a job",
+    responses=CANCELED | refusals(*OF_A_JOB, MoveRefused),
+)
+async def cancel(job_id: JobId, request: Request, services: Services, caller: Caller) -> Ticket:
     """Withdraws a job that has not ended; 409 with its real state when it has."""
-    request.state.job = job_id
-    await tickets.find(services, job_id)
+    job = await lookup.find(services, caller, job_id)
+    request.state.job = job.id
     done = await in_thread(
-        lambda: services.database.write(lambda connection: jobstore.cancel(connection, job_id), durable=True)
+        lambda: services.database.write(lambda connection: jobstore.cancel(connection, job.id), durable=True)
     )
-    job = await tickets.find(services, job_id)
+    job = await lookup.find(services, caller, job.id)
     if not done:
         raise MoveRefused(f"The job has {job.status} already; only queued and running jobs can be canceled.")
-    await in_thread(_leave_line, services, job)
+    await in_thread(leave_line, services, [job.queued()])
+    await services.waiting.announce([job.id])
     return await tickets.ticket(services, job)
 
 
-@router.post("/{job_id}/retry", status_code=202)
-async def retry(job_id: str, request: Request, services: Services) -> Ticket:
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    operation_id="retry_job",
+    summary="Run a failed or canceled job again",
+    responses=RETRIED | refusals(*OF_A_JOB, MoveRefused),
+)
+async def retry(job_id: JobId, request: Request, response: Response, services: Services, caller: Caller) -> Ticket:
     """Runs a failed or canceled job again under the same id."""
-    request.state.job = job_id
-    await tickets.find(services, job_id)
+    job = await lookup.find(services, caller, job_id)
+    request.state.job = job.id
     done = await in_thread(
-        lambda: services.database.write(lambda connection: jobstore.retry(connection, job_id), durable=True)
+        lambda: services.database.write(lambda connection: jobstore.retry(connection, job.id), durable=True)
     )
-    job = await tickets.find(services, job_id)
+    job = await lookup.find(services, caller, job.id)
+    if not done and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
+        raise MoveRefused("The job's image was not kept beyond its end: submit it anew.")
     if not done:
         raise MoveRefused(f"The job is {job.status}; only failed and canceled jobs can be run again.")
-    again = NewJob(job.id, job.model, job.caller, job.priority, job.filename, job.received_at, job.queued_at)
-    services.intake.hurry([again])
-    return await tickets.ticket(services, job)
+    services.intake.hurry([job.queued()])
+    await services.waiting.announce([job.id])
+    view = await tickets.ticket(services, job)
+    response.headers.update({"Location": tickets.location(job.id)} | view.retry_after())
+    return view
 
 
-@router.delete("/{job_id}", status_code=204)
-async def erase(job_id: str, request: Request, services: Services) -> None:
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    operation_id="erase_job",
+    summary="Erase image and result",
+    responses=ERASED | refusals(*OF_A_JOB),
+)
+async def erase(job_id: JobId, request: Request, services: Services, caller: Caller) -> None:
     """Erases image and result for good, canceling the job if need be; its id answers 410 from then on."""
-    request.state.job = job_id
-    job = await tickets.find(services, job_id)
-
-    def bury() -> None:
-        services.database.write(lambda connection: jobstore.erase(connection, [job_id]), durable=True)
-        # whatever breaks off here leaves an image that the courier finds by its tombstone
-        try:
-            services.images.delete(job_id)
-        except OSError as error:
-            log.warning("the image of an erased job is left to the courier", job=job_id, error=str(error))
-        else:
-            services.database.write(lambda connection: jobstore.forget_images(connection, [job_id]))
-        if job.status is JobStatus.QUEUED:
-            _leave_line(services, job)
-
-    await in_thread(bury)
+    job = await lookup.find(services, caller, job_id)
+    request.state.job = job.id
+    await in_thread(bury, services, job)
+    await services.waiting.announce([job.id])
 
 
-def _leave_line(services: ServiceSet, job: Job) -> None:
-    try:
-        services.line.leave(job.model, [job.id])
-    except RedisError:
-        return  # whoever takes it finds nothing to claim
+async def _accept(
+    request: Request,
+    response: Response,
+    services: ServiceSet,
+    caller: ApiKey,
+    preferred: Preferences,
+    client_id: str | None = None,
+) -> Ticket:
+    accepted = await submit(request, services, caller, strict=True, client_id=client_id)
+    job = accepted.job
+    if preferred.wait_seconds:
+        job = await lookup.find_accepted(services, caller, job, preferred.wait_seconds)
+    view = await tickets.ticket(services, job)
+    response.status_code = 200 if job.terminal else 202
+    response.headers["Location"] = tickets.location(job.id)
+    response.headers.update(preferred.headers | view.retry_after())
+    if accepted.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return view

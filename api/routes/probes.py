@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.answers import Described, ModelList
+from api.schemas import ALIVE, METRICS, MODELS, READY
 from api.services import Services, ServiceSet
 from api.threads import in_thread
 from shared.errors import CapacityError
@@ -20,15 +22,15 @@ log = get_logger(__name__)
 _PROBE_SECONDS = 4.0  # those who ask give up after five or six
 
 
-@router.get("/livez")
+@router.get("/livez", operation_id="livez", summary="Is it alive?", responses=ALIVE)
 @router.head("/livez", include_in_schema=False)
 async def livez() -> dict[str, bool]:
     """200 while this process serves requests at all."""
     return {"alive": True}
 
 
-@router.get("/health")
-@router.get("/readyz")
+@router.get("/health", operation_id="health", summary="Is it ready? With a key", responses=READY)
+@router.get("/readyz", operation_id="readyz", summary="Is it ready?", responses=READY)
 @router.head("/readyz", include_in_schema=False)
 async def readyz(response: Response, services: Services) -> dict[str, Any]:
     """200 once a worker has the model warm, and line, database and image store answer; else 503."""
@@ -38,14 +40,14 @@ async def readyz(response: Response, services: Services) -> dict[str, Any]:
     return {"ready": ready, "model": services.model, "checks": checks}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, operation_id="metrics", summary="Measure", responses=METRICS)
 async def metrics(services: Services) -> Response:
     """Prometheus text."""
     return Response(await in_thread(generate_latest, services.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/models")
-async def models(services: Services) -> dict[str, Any]:
+@router.get("/v1/models", operation_id="list_models", summary="List models", responses=MODELS)
+async def models(services: Services) -> Annotated[dict[str, Any], Described(ModelList)]:
     """The card of each served model, as its warm workers tell it."""
     try:
         notes = await in_thread(services.presence.warm, services.model)

@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.problems import MEDIA_TYPE
-from shared import jobstore
+from shared import jobqueries
 from shared.broker import connect_redis
 from shared.changes import announce
 from shared.database import Database
@@ -69,12 +69,12 @@ class Service:
 
     def job(self, job_id: str) -> Job:
         """The row as SQL holds it."""
-        (job,) = self.database.read(lambda connection: jobstore.get(connection, [job_id]))
+        (job,) = self.database.read(lambda connection: jobqueries.get(connection, [job_id]))
         return job
 
     def waiting_ids(self) -> list[str]:
         """Every queued job's id."""
-        return [job.id for job in self.database.read(lambda connection: jobstore.queued_page(connection, "", 1000))]
+        return [job.id for job in self.database.read(lambda connection: jobqueries.queued_page(connection, "", 1000))]
 
     def stored(self) -> list[str]:
         """The names of all files in the image store, finished or not."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared import jobstore
+from shared import jobqueries
 from shared.errors import OperatorError
 from tests.api.conftest import MakeService
 from tests.api.service import KEY, Service, assert_problem
@@ -71,4 +71,4 @@ def test_what_is_erased_while_the_bucket_is_away_is_erased_for_its_caller(servic
     assert service.client.delete(f"/v1/jobs/{job_id}").status_code == 204
     assert_problem(service.client.get(f"/v1/jobs/{job_id}"), 410, "job-erased")
     # the courier finds it by its tombstone
-    assert service.database.read(lambda connection: jobstore.leftover_image_ids(connection, 10)) == [job_id]
+    assert service.database.read(lambda connection: jobqueries.leftover_image_ids(connection, "", 10)) == [job_id]

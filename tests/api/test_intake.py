@@ -29,7 +29,7 @@ def test_simultaneous_submissions_share_their_commits(service: Service) -> None:
     commits: list[Any] = []
     sa.event.listen(service.app.state.services.database.engine, "commit", commits.append)
     ids = [f"{number:03}" for number in range(200)]
-    assert _submit_all(service, *(new_job(id_) for id_ in ids)) == [None] * 200
+    assert _submit_all(service, *(new_job(id_) for id_ in ids)) == [True] * 200
     assert len(statuses(service.database, ids)) == 200
     assert 1 <= len(commits) < 100
 
@@ -49,7 +49,7 @@ def test_the_committer_survives_a_row_that_no_database_takes(service: Service) -
     own.start()
     answers = _submit_all(service, new_job("a"), new_job("b", filename="\ud800"), new_job("c"), intake=own)
     assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
-    assert _submit_all(service, new_job("d"), intake=own) == [None]
+    assert _submit_all(service, new_job("d"), intake=own) == [True]
     assert statuses(service.database, ["a", "c", "d"]) == dict.fromkeys("acd", "queued")
     own.stop()
 
@@ -62,5 +62,5 @@ def test_who_was_told_no_finds_no_job_later(service: Service, monkeypatch: pytes
         answers += _submit_all(service, *(new_job(id_) for id_ in late))
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     monkeypatch.undo()
-    assert _submit_all(service, new_job("afterwards")) == [None]
+    assert _submit_all(service, new_job("afterwards")) == [True]
     assert statuses(service.database, late) == {}

@@ -92,7 +92,7 @@ def test_a_wait_that_is_over_gives_the_ticket_as_it_stands(service: Service) -> 
     assert (looked.status_code, looked.json()["status"]) == (200, "queued")
 
 
-@pytest.mark.parametrize("prefer", ["wait", "wait=", "wait=x", "wait=0", "wait=-5", "await=9", "return=minimal", ""])
+@pytest.mark.parametrize("prefer", ["wait=x", "wait=0", "wait=-5", "await=9", "return=minimal", ""])
 def test_a_preference_that_is_no_wait_is_not_waited_for(prefer: str, service: Service) -> None:
     answer = service.submit(jpeg(), Prefer=prefer)
     assert answer.status_code == 202
@@ -196,3 +196,26 @@ def test_a_method_that_an_address_does_not_take_is_refused(method: str, path: st
     answer = service.client.request(method, path)
     assert_problem(answer, 405, "method-refused")
     assert answer.headers["Allow"]
+
+
+def test_who_has_the_present_ticket_gets_no_other(service: Service) -> None:
+    job_id = service.queued(jpeg())
+    path = f"/v1/jobs/{job_id}"
+    tag = service.client.get(path).headers["ETag"]
+    for known in (tag, f'"another", W/{tag}', "*"):
+        answer = service.client.get(path, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
+        assert "Retry-After" in answer.headers
+    service.answer(job_id)
+    answer = service.client.get(path, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
+    assert answer.headers["ETag"] != tag
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"), [("/v1/jobs/x", "DELETE, GET, PUT"), ("/v1/jobs", "GET, POST"), ("/v1/jobs/x/cancel", "POST")]
+)
+def test_a_method_that_is_not_taken_is_told_all_that_are(path: str, methods: str, service: Service) -> None:
+    answer = service.client.patch(path)
+    assert_problem(answer, 405, "method-refused")
+    assert answer.headers["Allow"] == methods

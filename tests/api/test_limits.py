@@ -1,5 +1,6 @@
 """What is too large is refused before it is read, or as soon as it shows while reading."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -126,3 +127,36 @@ def test_an_upload_that_breaks_off_leaves_nothing(service: Service) -> None:
     service.client.portal.call(partial(exchange.run, "/v1/jobs", headers, half()))
     assert (exchange.status, exchange.problem()["code"]) == (400, "malformed-request")
     assert service.is_empty()
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/batches"])
+def test_an_upload_that_hardly_moves_is_cut_off(
+    path: str, make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.uploads._SLOW_START_SECONDS", 0.2)
+    service = make_service(api_key=KEY, upload_min_bytes_per_second=1_000_000)
+
+    async def dribble() -> AsyncIterator[bytes]:
+        yield _FORM_HEAD + jpeg()
+        await asyncio.Event().wait()
+
+    exchange = _exchange(service, path, {"Content-Type": _FORM_TYPE, "Transfer-Encoding": "chunked"}, dribble())
+    assert (exchange.status, exchange.problem()["code"]) == (408, "upload-too-slow")
+    assert exchange.headers["connection"] == "close"
+    assert service.is_empty()
+
+
+def test_an_upload_that_is_fast_enough_may_take_its_time(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.uploads._SLOW_START_SECONDS", 0.2)
+    service = make_service(api_key=KEY, upload_min_bytes_per_second=100)
+
+    async def walk() -> AsyncIterator[bytes]:
+        image = jpeg(width_px=400, height_px=300)
+        for at in range(0, len(image), 200):
+            await asyncio.sleep(0.05)  # as the network does: longer in all than the start alone would allow
+            yield image[at : at + 200]
+
+    exchange = _exchange(service, "/v1/jobs", {"Content-Type": "image/jpeg", "Transfer-Encoding": "chunked"}, walk())
+    assert exchange.status == 202

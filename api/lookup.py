@@ -1,0 +1,78 @@
+"""Finding a caller's job or batch; what is somebody else's is unknown to them."""
+
+import re
+
+import sqlalchemy as sa
+
+from api.services import ServiceSet
+from api.threads import in_thread
+from shared import batchstore, jobqueries
+from shared.errors import BatchErased, JobErased, UnknownBatch, UnknownJob
+from shared.jobs import ApiKey, Batch, Job, Scope
+
+_ID = re.compile(r"[0-9a-f]{32}")
+CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
+
+
+async def find(services: ServiceSet, caller: ApiKey, job_id: str) -> Job:
+    """The caller's job with this id, ours or their own.
+
+    Raises:
+        UnknownJob, JobErased
+    """
+    job = await in_thread(lambda: services.database.read(lambda connection: _look(connection, caller, job_id)))
+    return require(job, caller)
+
+
+def require(job: Job | None, caller: ApiKey) -> Job:
+    """The job, if it is the caller's to see.
+
+    Raises:
+        UnknownJob, JobErased
+    """
+    if job is None or not (job.caller == caller.id or caller.may(Scope.ADMIN)):
+        raise UnknownJob
+    if job.erased_at:
+        raise JobErased
+    return job
+
+
+async def find_ended(services: ServiceSet, caller: ApiKey, job_id: str, wait_seconds: float) -> Job:
+    """The job once it has ended, or as it stands when the wait is over.
+
+    Raises:
+        UnknownJob, JobErased
+    """
+    job = await find(services, caller, job_id)
+    return require(await services.waiting.ended(job, wait_seconds), caller) if wait_seconds else job
+
+
+async def find_accepted(services: ServiceSet, caller: ApiKey, accepted: Job, wait_seconds: float) -> Job:
+    """The same for a job just accepted: a database that fails now does not take its ticket away.
+
+    Raises:
+        JobErased
+    """
+    return require(await services.waiting.ended(accepted, wait_seconds) or accepted, caller)
+
+
+async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Batch:
+    """The caller's batch with this id.
+
+    Raises:
+        UnknownBatch, BatchErased
+    """
+    batch = await in_thread(lambda: services.database.read(lambda connection: batchstore.get(connection, batch_id)))
+    if batch is None or not (batch.caller == caller.id or caller.may(Scope.ADMIN)):
+        raise UnknownBatch
+    if batch.erased_at:
+        raise BatchErased
+    return batch
+
+
+def _look(connection: sa.Connection, caller: ApiKey, job_id: str) -> Job | None:
+    if _ID.fullmatch(job_id) and (found := jobqueries.get(connection, [job_id])):
+        return found[0]
+    if CLIENT_ID.fullmatch(job_id):
+        return jobqueries.first_with(connection, caller.id, client_id=job_id)
+    return None

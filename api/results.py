@@ -1,0 +1,90 @@
+"""What became of a batch, a row for each file: as JSON, and as CSV for a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from api.answers import Described, Verdict
+from api.services import ServiceSet
+from api.threads import in_thread
+from api.tickets import TicketError, error_of
+from shared import batchstore
+from shared.jobs import TERMINAL, Batch, Job, JobStatus
+
+_STATUSES: list[Any] = [*JobStatus, batchstore.ERASED, "refused"]
+_COLUMNS = ("index", "filename", "job_id", "status", "predicted_class", "confidence", "verdict", "error", "detail")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (OWASP, CSV injection)
+
+
+class FileResult(BaseModel):
+    """What became of one file."""
+
+    index: int
+    filename: str | None
+    job_id: str | None = Field(description="null for a refused file")
+    status: str = Field(description="as of a job, or erased, or refused", json_schema_extra={"enum": _STATUSES})
+    predicted_class: str | None = None
+    confidence: float | None = None
+    verdict: Annotated[dict[str, Any], Described(Verdict)] | None = None
+    probabilities: dict[str, float] | None = None
+    error: TicketError | None = None
+
+
+class BatchResults(BaseModel):
+    """What became of a batch so far."""
+
+    batch: str
+    done: bool
+    results: list[FileResult]
+
+
+async def results_of(services: ServiceSet, batch: Batch) -> BatchResults:
+    """Every file of the batch in the order in which they were sent, refused ones included."""
+    members = await in_thread(lambda: services.database.read(lambda it: batchstore.members(it, batch.id)))
+    rows = [_row(index, job) for index, job in members]
+    rows += [
+        FileResult(
+            index=one.index, filename=one.filename, job_id=None, status="refused", error=error_of(one.code, one.detail)
+        )
+        for one in batch.refused
+    ]
+    return BatchResults(
+        batch=batch.id,
+        done=all(job.status in TERMINAL for _, job in members),
+        results=sorted(rows, key=lambda row: row.index),
+    )
+
+
+def as_csv(results: Iterable[FileResult]) -> str:
+    """The rows as CSV (RFC 4180), with a column for each class."""
+    rows = list(results)
+    classes = list(dict.fromkeys(name for row in rows for name in row.probabilities or ()))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*_COLUMNS, *(f"p:{name}" for name in classes)])
+    for row in rows:
+        kind = (row.verdict or {}).get("kind")
+        error, detail = (row.error.code, row.error.detail) if row.error else (None, None)
+        plain = (row.index, row.filename, row.job_id, row.status, row.predicted_class, row.confidence, kind, error)
+        probabilities = [(row.probabilities or {}).get(name) for name in classes]
+        writer.writerow([_harmless(value) for value in (*plain, detail, *probabilities)])
+    return text.getvalue()
+
+
+def _row(index: int, job: Job) -> FileResult:
+    row = FileResult(index=index, filename=job.filename, job_id=job.id, status=job.status)
+    if job.erased_at:
+        row.status = batchstore.ERASED
+    elif job.result is not None:
+        row = row.model_copy(update={name: job.result.get(name) for name in ("predicted_class", "confidence")})
+        row = row.model_copy(update={name: job.result.get(name) for name in ("verdict", "probabilities")})
+    elif job.error_code:
+        row.error = error_of(job.error_code, job.error_detail)
+    return row
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,89 @@
+"""The list of a caller's jobs, newest first, page by page."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from api import tickets
+from api.lookup import find_batch
+from api.refusals import OF_A_BATCH, refusals
+from api.schemas import TICKET_PAGE
+from api.services import Caller, Services
+from api.threads import in_thread
+from api.tickets import Ticket
+from shared import jobqueries
+from shared.errors import MalformedRequest
+from shared.jobqueries import Selection
+from shared.jobs import JobStatus, Scope
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_ID = "^[0-9a-f]{32}$"
+
+
+def _a_date(value: object) -> object:
+    if isinstance(value, str) and not value[:5].endswith("-"):  # else a number would pass for seconds since 1970
+        raise ValueError("must be a date and a time with its zone, as 2026-11-22T08:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_a_date)]
+
+
+class ListQuery(BaseModel):
+    """Which jobs, and how many."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    status: JobStatus | None = None
+    model: str | None = Field(None, max_length=100)
+    batch: str | None = Field(None, pattern=_ID)
+    created_after: Moment | None = Field(None, description="received at this time or later, with its zone")
+    created_before: Moment | None = Field(None, description="received before this time, with its zone")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, pattern=_ID, description="from `next` of the page before")
+
+
+class TicketPage(BaseModel):
+    """Some jobs, and where the older ones are."""
+
+    jobs: list[Ticket]
+    next: str | None = Field(description="the next page; null on the last")
+
+
+@router.get(
+    "",
+    operation_id="list_jobs",
+    summary="List jobs",
+    responses=TICKET_PAGE | refusals(MalformedRequest, *OF_A_BATCH),
+)
+async def list_jobs(
+    query: Annotated[ListQuery, Query()], response: Response, services: Services, caller: Caller
+) -> TicketPage:
+    """The caller's jobs, newest first; with the scope `admin`, everybody's. Erased ones are left out.
+
+    Pages stay what they are while jobs arrive: a job is on one page, once.
+    """
+    if query.batch:
+        await find_batch(services, caller, query.batch)  # whose batch it is, his jobs they are
+    selection = Selection(
+        caller=None if caller.may(Scope.ADMIN) or query.batch else caller.id,
+        status=query.status,
+        model=query.model,
+        batch_id=query.batch,
+        created_after=query.created_after,
+        created_before=query.created_before,
+    )
+    found = await in_thread(
+        lambda: services.database.read(lambda it: jobqueries.page(it, selection, query.cursor, query.limit + 1))
+    )
+    page, older = found[: query.limit], found[query.limit :]
+    following = None
+    if older:
+        said = query.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        following = "/v1/jobs?" + urlencode({**said, "cursor": page[-1].id})
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return TicketPage(jobs=await tickets.tickets(services, page), next=following)

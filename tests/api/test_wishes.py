@@ -1,0 +1,109 @@
+"""What a caller may ask for with an image, in a form or beside a raw body; what cannot be had is refused by name."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import MakeService
+from tests.api.service import KEY, Service, assert_problem
+from tests.photos import jpeg
+from tests.shared.planted import NAME, planted
+
+
+def _form(service: Service, **fields: str) -> httpx.Response:
+    answer: httpx.Response = service.client.post("/v1/jobs", files={"file": ("a.jpg", jpeg())}, data=fields)
+    return answer
+
+
+def _raw(service: Service, **fields: str) -> httpx.Response:
+    answer: httpx.Response = service.client.post(
+        "/v1/jobs", content=jpeg(), params=fields, headers={"Content-Type": "image/jpeg"}
+    )
+    return answer
+
+
+@pytest.mark.parametrize("send", [_form, _raw])
+def test_wishes_are_heeded_and_told_on_the_ticket(send: Any, service: Service) -> None:
+    metadata = {"plot": 7, "señas": ["ñ", None, 1.5], "deep": {"er": {}}}
+    asked = {"priority": "batch", "deadline_seconds": "90", "keep": "result", "model": "leaf-health"}
+    made = send(service, metadata=json.dumps(metadata), **asked).json()
+    ticket = service.client.get(f"/v1/jobs/{made['id']}").json()
+    assert (ticket["priority"], ticket["keep"], ticket["metadata"]) == ("batch", "result", metadata)
+    received, deadline = (datetime.fromisoformat(ticket[name]) for name in ("received_at", "deadline_at"))
+    assert (deadline - received).total_seconds() == 90
+    assert deadline.astimezone(UTC).tzinfo is UTC
+    assert made["metadata"] == ticket["metadata"]
+    assert made["deadline_at"] == ticket["deadline_at"]
+
+
+@pytest.mark.parametrize("send", [_form, _raw])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("priority", "urgent"),
+        ("priority", "0"),
+        ("deadline_seconds", "0"),
+        ("deadline_seconds", "604801"),
+        ("deadline_seconds", "soon"),
+        ("deadline_seconds", "1.5"),
+        ("keep", "everything"),
+        ("metadata", "plot 7"),
+        ("metadata", "[1]"),
+        ("metadata", '{"a": NaN}'),
+        ("metadata", '{"a": 1e999}'),
+        ("metadata", '{"a": "\\ud800"}'),
+        ("metadata", '{"a":' * 30 + "1" + "}" * 30),
+        ("metadata", "[" * 4000),
+        ("metadata", json.dumps({"a": "x" * 4096})),
+        ("colour", "green"),
+    ],
+)
+def test_a_wish_that_cannot_be_had_is_refused_by_name(field: str, value: str, send: Any, service: Service) -> None:
+    problem = assert_problem(send(service, **{field: value}), 400, "malformed-request")
+    assert field in problem["detail"]
+    assert service.is_empty()
+
+
+def test_an_empty_field_says_nothing(service: Service) -> None:
+    ticket = _form(service, priority="", deadline_seconds="", metadata="", keep="", model="").json()
+    assert (ticket["priority"], ticket["deadline_at"], ticket["metadata"]) == ("interactive", None, None)
+
+
+def test_another_model_than_the_served_one_is_unknown(service: Service) -> None:
+    assert_problem(_form(service, model="x-rays"), 404, "unknown-model")
+    assert service.is_empty()
+
+
+def test_what_is_kept_of_a_job_that_does_not_say_is_the_deployments(make_service: MakeService) -> None:
+    service = make_service(api_key=KEY, keep="nothing")
+    assert service.submit(jpeg()).json()["keep"] == "nothing"
+    assert _form(service, keep="full").json()["keep"] == "full"
+
+
+@pytest.mark.parametrize("keep", ["full", "result", "nothing"])
+def test_where_a_photo_was_taken_is_stored_only_where_everything_is_kept(keep: str, service: Service) -> None:
+    photo = planted(jpeg())
+    job_id = service.client.post("/v1/jobs", files={"file": ("a.jpg", photo)}, data={"keep": keep}).json()["id"]
+    (path,) = (path for path in service.settings.images_dir.rglob(job_id))
+    stored = path.read_bytes()
+    assert (NAME in stored) == (keep == "full")
+    assert (stored == photo) == (keep == "full")
+
+
+def test_of_a_batch_nothing_more_is_stored(service: Service) -> None:
+    photo = planted(jpeg())
+    files = [("files", (f"{number}.jpg", photo)) for number in range(2)]
+    assert service.client.post("/v1/batches", files=files, data={"keep": "result"}).status_code == 202
+    stored = [path.read_bytes() for path in service.settings.images_dir.rglob("*") if path.is_file()]
+    assert len(stored) == 2
+    assert not any(NAME in image for image in stored)
+
+
+def test_a_wish_in_the_query_and_in_the_form_is_refused_for_one_of_them_would_be_ignored(service: Service) -> None:
+    files = {"file": ("a.jpg", jpeg())}
+    answer = service.client.post("/v1/jobs?priority=batch", files=files, data={"priority": "interactive"})
+    assert "priority" in assert_problem(answer, 400, "malformed-request")["detail"]
+    assert service.client.post("/v1/jobs?priority=batch", files=files).json()["priority"] == "batch"

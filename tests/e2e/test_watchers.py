@@ -1,0 +1,134 @@
+"""Thousands who wait on one process, what the real worker announces, and how a process takes its leave."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.changes import CHANNEL, announce
+from shared.database import Database
+from tests.conftest import LEAF_HEALTH, StackFactory
+from tests.crowd import allow_open_files, crowd, leave, listen, wait
+from tests.photos import HELD_PX, jpeg
+from tests.shared.make import add, claim, succeed
+from tests.sse import Event, listening
+from tests.stack import ROOT, Stack
+from tests.waiting import wait_for
+
+THOUSAND = 1000
+IDS = [f"{number:032x}" for number in range(50)]
+
+
+@pytest.fixture
+def stack(tmp_path: Path, short_folder: Path) -> Iterator[Stack]:
+    """Redis and the API, which tells what it watches; no worker, so that a test may play it."""
+    allow_open_files(3 * THOUSAND)
+    stack = Stack(tmp_path, short_folder, MODEL_PATH=str(LEAF_HEALTH))
+    stack.start("redis")
+    command = ["uvicorn", "--factory", "tests.e2e.watched_api:create_app", "--port", str(stack.settings.port)]
+    with (tmp_path / "api.log").open("ab") as log:
+        stack._processes["api"] = subprocess.Popen(
+            [sys.executable, "-m", *command, "--no-access-log"],
+            env=stack._environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+        )
+    wait_for(stack._alive, "the API to answer", 60)
+    yield stack
+    stack.close()
+
+
+@pytest.fixture
+def database(stack: Stack) -> Iterator[Database]:
+    """What the played worker writes to."""
+    database = stack.database()
+    yield database
+    database.close()
+
+
+def watched(stack: Stack) -> int:
+    return int(stack.client.get("/watched").text)
+
+
+def test_two_thousand_who_wait_cost_one_subscription_and_no_thread(stack: Stack, database: Database) -> None:
+    add(database, *IDS, caller="local")
+    port, api, redis = stack.settings.port, psutil.Process(stack._processes["api"].pid), stack.redis.client()
+
+    def job(index: int) -> str:
+        return IDS[index % len(IDS)]
+
+    async def scenario() -> None:
+        await leave(await crowd(THOUSAND, lambda index: listen(port, job(index))))  # every thread that may be, is
+        threads = api.num_threads()
+        streams = await crowd(THOUSAND, lambda index: listen(port, job(index)))
+        waits = await crowd(THOUSAND, lambda index: wait(port, job(index)))
+        claims = claim(database, *IDS)
+        announce(redis, IDS)
+        assert {(await stream.event()).ticket["status"] for stream in streams} == {"running"}
+        assert api.num_threads() <= threads
+        assert redis.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), 1)]
+        assert [client["sub"] for client in redis.client_list() if client["sub"] != "0"] == ["1"]
+        succeed(database, *claims)
+        announce(redis, IDS)
+        heard = await asyncio.gather(*(stream.rest() for stream in streams))
+        assert {tuple(event.ticket["status"] for event in events) for events in heard} == {
+            ("queued", "running", "succeeded")
+        }
+        answers = await asyncio.gather(*(one.answer() for one in waits))
+        assert {(status, ticket["status"]) for status, ticket in answers} == {(200, "succeeded")}
+        assert sorted(ticket["id"] for _, ticket in answers) == sorted(job(index) for index in range(THOUSAND))
+        await leave(streams + waits)
+
+    asyncio.run(scenario())
+    wait_for(lambda: watched(stack) == 0, "nothing to be held for those who left")
+
+
+def test_a_thousand_clients_that_leave_are_forgotten(stack: Stack, database: Database) -> None:
+    add(database, *IDS, caller="local")
+
+    async def scenario() -> None:
+        streams = await crowd(THOUSAND, lambda index: listen(stack.settings.port, IDS[index % len(IDS)]))
+        assert await asyncio.to_thread(watched, stack) == len(IDS)
+        await leave(streams)
+
+    asyncio.run(scenario())
+    wait_for(lambda: watched(stack) == 0, "nothing to be held for those who left", 10)
+
+
+def test_a_process_that_is_told_to_stop_lets_streams_and_waits_go(stack: Stack, database: Database) -> None:
+    add(database, IDS[0], caller="local")
+    path = f"/v1/jobs/{IDS[0]}"
+    with ThreadPoolExecutor(1) as pool, listening(stack.client, IDS[0]) as stream:
+        assert next(stream).ticket["status"] == "queued"
+        waiting = pool.submit(stack.client.get, path, headers={"Prefer": "wait=60"})
+        wait_for(lambda: _connections(stack) >= 2, "the wait to be open")
+        stack.tell_to_stop("api")
+        assert list(stream) == [Event("reconnect", data="{}", retry="1000")]
+        assert waiting.result(20).json()["status"] == "queued"
+    stack.wait_stopped("api", 20)
+    assert '"level": "error"' not in stack.log("api")
+
+
+def _connections(stack: Stack) -> int:
+    connections = psutil.Process(stack._processes["api"].pid).net_connections("tcp")
+    return sum(one.status == psutil.CONN_ESTABLISHED for one in connections)
+
+
+def test_the_worker_announces_what_it_takes_and_what_it_ends(make_stack: StackFactory, tmp_path: Path) -> None:
+    stack = make_stack(TEST_WORKER="tests.e2e.held_worker").start()
+    with stack.redis.client().pubsub(ignore_subscribe_messages=True) as news:
+        news.subscribe(CHANNEL)
+        job_id = stack.submit(jpeg(*HELD_PX))["id"]
+        with listening(stack.client, job_id) as stream:
+            assert wait_for(lambda: news.get_message(timeout=1), "the claim to be announced")["data"] == job_id.encode()
+            seen = [next(event for event in stream if event.ticket["status"] == "running").ticket["status"]]
+            (tmp_path / "release").touch()
+            assert wait_for(lambda: news.get_message(timeout=1), "the end to be announced")["data"] == job_id.encode()
+            seen += [event.ticket["status"] for event in stream]
+    assert seen == ["running", "succeeded"]
