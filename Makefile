@@ -72,11 +72,11 @@ train: tools ## Train the bundled model anew, from the photos in DATA_DIR
 
 .PHONY: lock
 lock: uv ## Write requirements anew from pyproject.toml; ARGS=--upgrade takes the newest versions
-	@$(COMPILE) $(ARGS) pyproject.toml --extra api --extra worker --extra up -o requirements.txt
-	@$(COMPILE) pyproject.toml -c requirements.txt --extra api -o requirements/api.txt
+	@$(COMPILE) $(ARGS) pyproject.toml --extra api --extra worker --extra up --extra client -o requirements.txt
+	@$(COMPILE) pyproject.toml -c requirements.txt --extra api --extra client -o requirements/api.txt
 	@$(COMPILE) pyproject.toml -c requirements.txt --extra worker -o requirements/worker.txt
-	@$(COMPILE) $(ARGS) pyproject.toml -c requirements.txt --extra api --extra worker --extra up --extra dev \
-		-o requirements/dev.txt
+	@$(COMPILE) $(ARGS) pyproject.toml -c requirements.txt --extra api --extra worker --extra up --extra client \
+		--extra dev -o requirements/dev.txt
 	@echo pip | $(COMPILE) $(ARGS) - -o requirements/pip.txt
 
 .PHONY: audit

@@ -1,10 +1,15 @@
 """The commands of `python -m turno`; each imports what it needs when it runs, so that `--help` needs nothing."""
 
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from shared.errors import OperatorError
+from turno import keys
+
+if TYPE_CHECKING:
+    from turno.client import Turno
 
 app = typer.Typer(
     name="turno",
@@ -13,7 +18,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # it prints local variables, and a secret may be among them
 )
+app.add_typer(keys.app, name="keys")
 _REFUSED = 2
+_Url = Annotated[str, typer.Option(envvar="TURNO_URL", help="Where the service is.")]
+_Key = Annotated[str | None, typer.Option(envvar="TURNO_API_KEY", show_default=False, help="Its key, if it wants one.")]
+_LOCAL_URL = "http://127.0.0.1:8000"
 
 
 def main() -> None:
@@ -105,6 +114,58 @@ def migrate() -> None:
     except (SQLAlchemyError, CommandError, OSError) as error:
         reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         raise OperatorError(f"The database cannot be used ({reason}): check DATABASE_URL.") from error
+
+
+@app.command()
+def predict(
+    photos: Annotated[list[Path], typer.Argument(exists=True, help="PNG and JPEG files, and folders of them.")],
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answers as CSV; - for stdout.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answers as JSON; - for stdout.")] = None,
+    url: _Url = _LOCAL_URL,
+    api_key: _Key = None,
+    priority: Annotated[
+        Literal["interactive", "batch"] | None,
+        typer.Option(help="Of one photo, interactive is the default; of many, batch.", show_default=False),
+    ] = None,
+    keep: Annotated[
+        Literal["full", "result", "nothing"] | None, typer.Option(help="What stays there.", show_default=False)
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into the folders' folders, too.")] = False,
+) -> None:
+    """Sends photos to a Turno, here or elsewhere, and shows what they show."""
+    with _open_turno(url, api_key) as turno:
+        from turno.predict import predict as send
+
+        code = send(turno, photos, priority=priority, keep=keep, recursive=recursive, csv_path=csv, json_path=json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(
+    url: _Url = _LOCAL_URL,
+    api_key: _Key = None,
+    image: Annotated[
+        Path | None, typer.Option(exists=True, help="An own photo to send, instead of the one that comes with Turno.")
+    ] = None,
+    expect: Annotated[str | None, typer.Option(help="The class that must come back for the photo.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Looks at a service the way its users do, and says what is wrong and what to do."""
+    with _open_turno(url, api_key, timeout_seconds=10, retry_seconds=0) as turno:
+        from turno.doctor import examine
+
+        well = examine(turno, api_key, image=image, expect=expect, as_report=json)
+    raise typer.Exit(0 if well else 1)
+
+
+def _open_turno(url: str, api_key: str | None, *, timeout_seconds: float = 30, retry_seconds: float = 60) -> "Turno":
+    try:
+        from turno.remote import open_turno
+    except ModuleNotFoundError as error:
+        raise OperatorError(
+            f"This needs {error.name}, which is not installed: python -m pip install httpx httpx-sse rich tenacity"
+        ) from error
+    return open_turno(url, api_key, timeout_seconds=timeout_seconds, retry_seconds=retry_seconds)
 
 
 @app.command(hidden=True)

@@ -1,0 +1,23 @@
+"""What a caller may ask for beside the image, as a form's fields."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def form_fields(
+    model: str | None,
+    priority: str,
+    deadline_seconds: int | None,
+    metadata: Mapping[str, Any] | None,
+    keep: str | None,
+) -> dict[str, str]:
+    """The fields for what was asked for; the service decides on the rest."""
+    fields = {
+        "model": model,
+        "priority": priority,
+        "deadline_seconds": None if deadline_seconds is None else str(deadline_seconds),
+        "metadata": None if metadata is None else json.dumps(metadata),
+        "keep": keep,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
