@@ -59,6 +59,13 @@ class Stub:
     uploading: int = 0
     most_uploading: int = 0
     upload_seconds: float = 0
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches_by_key: dict[str, dict[str, Any]] = field(default_factory=dict)
+    most_batch_bytes: int = 1_000_000_000
+    retry_after_seconds: int = 1
+    eta_seconds: float = 20
+    looks: list[float] = field(default_factory=list)  # when a batch was asked after
+    lose_answers: int = 0  # so many batches are taken, and their answers lost
 
     def reset(self) -> None:
         """As if just started, at the same address."""
@@ -75,9 +82,9 @@ class Stub:
         """Set a job's place in line."""
         self.jobs[job_id].update(position=position, eta_seconds=eta_seconds)
 
-    def posts(self) -> list[dict[str, str]]:
+    def posts(self, path: str = "/v1/jobs") -> list[dict[str, str]]:
         """The headers of each upload so far."""
-        return [headers for method, path, headers in self.seen if (method, path) == ("POST", "/v1/jobs")]
+        return [headers for method, asked, headers in self.seen if (method, asked) == ("POST", path)]
 
 
 def finish(job: dict[str, Any], stub: Stub) -> None:
@@ -116,16 +123,21 @@ def finish(job: dict[str, Any], stub: Stub) -> None:
     }
 
 
-def problem(status: int, code: str, detail: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, code: str, detail: str = "", headers: dict[str, str] | None = None, more: dict[str, Any] | None = None
+) -> JSONResponse:
     """An RFC 9457 answer."""
     body = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code, "request_id": "r-1"}
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(body | (more or {}), status, headers=headers, media_type="application/problem+json")
 
 
 def build(stub: Stub) -> FastAPI:
     """The page and the contract around one stub."""
+    from tests.page.stub_batches import add_batch_routes  # it is made of this module's parts
+
     app = FastAPI()
     app.include_router(router)
+    add_batch_routes(app, stub)
     mount_static(app)
 
     @app.middleware("http")
@@ -139,7 +151,7 @@ def build(stub: Stub) -> FastAPI:
         if stub.key and path != "/readyz" and request.headers.get("x-api-key") != stub.key:
             return problem(401, "unauthorized", "A valid API key is needed.")
         for refusal in stub.refusals:
-            if refusal.method == request.method and path.startswith("/v1/jobs"):
+            if refusal.method == request.method and path.startswith(("/v1/jobs", "/v1/batches")):
                 stub.refusals.remove(refusal)
                 return problem(refusal.status, refusal.code, refusal.detail, refusal.headers)
         return await call_next(request)  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from api.routes.page import STATIC_DIR
+from shared import errors
 from tests.page.conftest import OpenPage
 from tests.page.stub import KEY, Refusal, Stub
 from tests.page.test_predict import choose, predict
@@ -73,6 +74,12 @@ def test_every_key_that_the_page_asks_for_exists(open_page: OpenPage) -> None:
     for script in (STATIC_DIR / "js").glob("*.js"):
         asked |= set(re.findall(r'\bt\("([\w.-]+)"', script.read_text(encoding="utf-8")))
     assert asked - set(english) == set()
+
+
+def test_every_error_of_the_service_has_its_sentence(open_page: OpenPage) -> None:
+    codes = {error.code for error in vars(errors).values() if isinstance(error, type) and hasattr(error, "code")}
+    assert "quota-exceeded" in codes
+    assert {f"problem.{code}" for code in codes} - set(texts(open_page(), "en")) == set()
 
 
 def test_the_browser_s_language_is_spoken(open_page: OpenPage) -> None:

@@ -1,5 +1,6 @@
 """The page with the whole service behind it: real API, Redis, worker and model."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,18 @@ def test_photos_go_with_a_key_and_are_answered_reopened_and_erased(
         expect(card.locator(".diagnosis")).to_be_visible(timeout=30_000)
         expect(card.locator(".bars tr")).to_have_count(5)
         expect(card.locator(".bars")).to_contain_text("Not a leaf")
+    expect(page.locator(".sending-sentence")).to_have_text("All 3 photos are answered.")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Results as CSV").click()
+    rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert [(row["filename"], row["predicted_class"]) for row in rows] == [
+        (f"{example}.jpg", label) for example, label in EXAMPLES.items()
+    ]
     page.reload()
     page.get_by_role("button", name="Open the ticket of rust.jpg").click()
-    page.get_by_role("button", name="Erase: rust.jpg").click()
-    page.get_by_role("button", name="Erase for good?: rust.jpg").click()
+    card = page.get_by_role("article", name="rust.jpg")
+    card.get_by_role("button", name="Erase: rust.jpg").click()
+    card.get_by_role("button", name="Erase for good?: rust.jpg").click()
     expect(page.locator(".card")).to_have_count(0)
     expect(page.locator("#earlier-list li")).to_have_count(2)
 
@@ -63,6 +72,26 @@ def test_photos_sent_before_a_worker_is_there_are_answered_once_it_is(
     stack.start("worker")
     expect(page.locator(".diagnosis")).to_be_visible(timeout=60_000)
     expect(page.locator("#banner")).to_be_hidden(timeout=15_000)
+
+
+@pytest.mark.timeout(240)
+def test_photos_in_line_are_watched_over_a_reload_and_canceled_together(
+    make_stack: StackFactory, open_page: OpenPage, tmp_path: Path
+) -> None:
+    stack = make_stack().start("redis", "api", "courier")
+    page = open_page(stack.url)
+    photos = [PHOTOS / f"{example}.jpg" for example in EXAMPLES]
+    (tmp_path / "cut.jpg").write_bytes(photos[0].read_bytes()[:5_000])
+    page.locator("#files").set_input_files([*photos, tmp_path / "cut.jpg"])
+    page.locator("#predict").click()
+    expect(page.locator(".sending-sentence")).to_contain_text("1 of 4 done")
+    expect(page.get_by_role("article", name="cut.jpg").locator(".problem")).to_contain_text("damaged or incomplete")
+    page.reload()
+    expect(page.locator(".sending-sentence")).to_contain_text("1 of 4 done")
+    expect(page.locator(".card .place")).to_contain_text(["In line", "1 photo before yours", "2 photos before yours"])
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.locator(".problem:visible")).to_have_text(["You left the line; this photo was not judged."] * 3)
+    expect(page.locator(".sending-sentence")).to_have_text("Answered: 0 of 4 photos.")
 
 
 @pytest.mark.timeout(240)

@@ -27,9 +27,10 @@ def test_a_ticket_advances_in_line_to_its_answer(open_page: OpenPage, stub: Stub
 
 def test_the_place_in_line_counts_down(open_page: OpenPage, stub: Stub) -> None:
     stub.hold = True
-    stub.upload_seconds = 0.3
     page = open_page()
-    predict(page, "rust", "healthy")
+    predict(page, "rust")
+    expect(page.locator(".place")).to_contain_text("Next in line")
+    predict(page, "healthy")
     second = page.get_by_role("article", name="healthy.jpg").locator(".place")
     expect(second).to_contain_text("1 photo before yours, a moment")
     job_id = list(stub.jobs)[1]

@@ -9,6 +9,9 @@ import { loadLabels } from "./labels.js";
 import * as life from "./life.js";
 import { forget, remembered } from "./memory.js";
 import { startReady } from "./ready.js";
+import { resumed, Sending } from "./sending.js";
+import { renderSendings, showSending } from "./sendingline.js";
+import { unnotice } from "./sight.js";
 import { count, currentLanguage, onLanguage, setLanguage, t, translate } from "./texts.js";
 import { startTray } from "./tray.js";
 
@@ -62,8 +65,9 @@ function addCards(entries) {
 function takeAway(card) {
   const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
   card.element.remove();
+  unnotice(card.element);
   cards.delete(card);
-  card.entry.changed = () => {};
+  Object.assign(card.entry, { phase: "gone", changed: () => {} });
   card.entry.photo?.dispose();
   document.getElementById("how").hidden = cards.size > 0;
   renderEarlier();
@@ -78,11 +82,14 @@ function predict(photos) {
   const { top } = heading.getBoundingClientRect();
   if (top < 0 || top > innerHeight / 2) heading.scrollIntoView({ block: "start" });
   say(count("said.sent", entries.length, { name: entries[0].name }));
-  entries.forEach(life.send);
+  if (entries.length === 1) return life.send(entries[0]);
+  const sending = new Sending({ at, entries });
+  showSending(sending, heading);
+  sending.start();
 }
 
 async function openEarlier(item) {
-  const entry = new life.Entry(item);
+  const entry = new life.Entry({ ...item, batch: null });
   await life.open(entry);
   const [card] = addCards([entry]);
   card.article.focus();
@@ -101,11 +108,16 @@ function resume() {
   const entries = remembered().filter(({ open }) => open).map((item) => new life.Entry(item));
   if (!entries.length) return;
   addCards(entries);
-  entries.forEach(life.watch);
+  entries.filter(({ batch }) => !batch).forEach(life.watch);
+  for (const sending of resumed(entries)) {
+    showSending(sending, heading);
+    sending.watch();
+  }
 }
 
 function renderAll() {
   cards.forEach((card) => card.render());
+  renderSendings();
 }
 
 function showLanguage() {

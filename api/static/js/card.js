@@ -2,8 +2,10 @@
 
 import { say } from "./announce.js";
 import { showAnswer, summary } from "./answer.js";
+import { eta } from "./eta.js";
 import { smallPrint, title } from "./problems.js";
 import { serviceState } from "./ready.js";
+import { notice } from "./sight.js";
 import { count, currentLanguage, moment, number, t } from "./texts.js";
 
 const template = document.getElementById("t-card");
@@ -20,6 +22,7 @@ export class Card {
     this.article = this.element.querySelector("article");
     this.field = Object.fromEntries([...this.element.querySelectorAll("[data-f]")].map((part) => [part.dataset.f, part]));
     entry.photo?.show(this.field.photo);
+    notice(this.element, entry);
     this.field.again.addEventListener("click", () => (this.lost ? actions.remove(this) : actions.again(this)));
     this.field.cancel.addEventListener("click", () => actions.cancel(this));
     this.field.putAway.addEventListener("click", () => actions.putAway(this));
@@ -122,9 +125,10 @@ export class Card {
     this.#buttons();
   }
 
-  /** Ends and problems are spoken, each once; places in line are not. */
+  /** Ends and problems are spoken, each once; places in line are not, and of a batch its line speaks. */
   #speak() {
     const { entry } = this;
+    if (entry.batch) return;
     let sentence = "";
     if (entry.problem) sentence = title(entry.problem);
     else if (entry.finished && entry.ticket.status === "succeeded") sentence = summary(entry.ticket);
@@ -161,11 +165,4 @@ function ahead({ position, eta_seconds: seconds }) {
 
 function withEta(key, { eta_seconds: seconds }) {
   return [t(key), eta(seconds)].filter(Boolean).join(", ");
-}
-
-function eta(seconds) {
-  if (typeof seconds !== "number") return "";
-  if (seconds < 1.5) return t("eta.moment");
-  if (seconds < 90) return t("eta.seconds", { n: number(Math.round(seconds)) });
-  return t("eta.minutes", { n: number(Math.round(seconds / 60)) });
 }

@@ -13,6 +13,17 @@ export async function send(path, options = {}) {
   }
 }
 
+/** A success as a file's content. Throws Problem for everything else. */
+export async function fetchBlob(path, options = {}) {
+  const response = await reach(path, options);
+  if (!response.ok) throw await problemOf(response);
+  try {
+    return await response.blob();
+  } catch {
+    throw new Problem({ code: "network", status: 0 });
+  }
+}
+
 /** The response, whatever its status; `limitMs` bounds the whole exchange. */
 export async function reach(path, { limitMs, ...options } = {}) {
   const signal = limitMs ? AbortSignal.timeout(limitMs) : undefined;

@@ -5,7 +5,7 @@ import { remember, setOpen } from "./memory.js";
 import { Problem } from "./problems.js";
 import { pause, pauseSeconds, seen, Slots } from "./pauses.js";
 
-const UPLOAD_TRIES = 8; // about a minute and a half
+export const UPLOAD_TRIES = 8; // about a minute and a half
 const LONG_WAIT_SECONDS = 10;
 const ENDS = new Set(["succeeded", "failed", "canceled"]);
 
@@ -16,14 +16,15 @@ const glances = new Slots(1);
 
 /** One photo's way; `changed` is called after every visible change. */
 export class Entry {
-  constructor({ photo = null, id = null, name, at }) {
-    Object.assign(this, { photo, id, name, at });
+  constructor({ photo = null, id = null, name, at, batch = null, sent = null }) {
+    Object.assign(this, { photo, id, name, at, batch, sent });
     this.phase = id ? "fetching" : "waiting"; // waiting, sending, fetching, live, refused, gone
     this.ticket = null;
     this.problem = null;
     this.pausing = null; // { problem, seconds } between two tries
     this.watched = false;
     this.acting = false; // a button's request is under way
+    this.inSight = false; // see sight.js
     this.onceKey = randomId();
     this.changed = () => {};
   }
@@ -43,7 +44,9 @@ export class Entry {
     this.id = ticket.id;
     this.at = ticket.received_at ?? this.at;
     this.to("live");
-    setOpen(this.id, !this.finished);
+    if (this.open === !this.finished) return;
+    this.open = !this.finished;
+    setOpen(this.id, this.open);
   }
 }
 
@@ -95,6 +98,7 @@ export function cancel(entry) {
 }
 
 export function runAgain(entry) {
+  entry.batch = null; // from here on its way is its own
   return act(entry, async () => {
     entry.receive((await api.retry(entry.id)).data);
     watch(entry);
@@ -146,7 +150,7 @@ function waitFor(ticket) {
 }
 
 /** Repeat a call while its problem may pass by itself, with growing pauses that the reader sees. */
-async function persist(entry, call, tries = Infinity) {
+export async function persist(entry, call, tries = Infinity) {
   for (let failures = 1; ; failures += 1) {
     try {
       const result = await call();
@@ -171,7 +175,8 @@ async function upload(entry) {
   }
 }
 
-async function readable(file) {
+/** Throws when a file has vanished since it was chosen. */
+export async function readable(file) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
@@ -193,7 +198,8 @@ async function act(entry, action) {
   }
 }
 
-function end(entry, problem) {
+/** The problem that a ticket's way ended with, as its card shows it. */
+export function end(entry, problem) {
   if (!(problem instanceof Problem)) throw problem;
   if (entry.phase === "gone") return;
   const gone = entry.id && (problem.status === 404 || problem.status === 410);
@@ -201,6 +207,6 @@ function end(entry, problem) {
   entry.to(gone ? "gone" : "refused", problem);
 }
 
-function randomId() {
+export function randomId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

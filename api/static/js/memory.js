@@ -1,9 +1,9 @@
-// The tickets that this browser took: id, file name, time, and whether the end was seen. No photos, no keys.
+// The tickets that this browser took: id, file name, time, whether the end was seen, and the batch. No photos, no keys.
 
 const KEPT = "turno.tickets";
-const MOST = 100;
+const MOST = 1000;
 
-/** Newest first: [{ id, name, at, open }]. */
+/** Newest first: [{ id, name, at, open }]; with `batch` and `sent`, which sending it was, when it came in a batch. */
 export function remembered() {
   try {
     const list = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
@@ -14,7 +14,14 @@ export function remembered() {
 }
 
 export function remember(id, name, at) {
-  keep([{ id, name, at, open: true }, ...remembered().filter((item) => item.id !== id)].slice(0, MOST));
+  rememberAll([{ id, name, at }]);
+}
+
+/** Many at once, in their order. */
+export function rememberAll(items) {
+  const ids = new Set(items.map(({ id }) => id));
+  const fresh = items.map((item) => ({ ...item, open: true }));
+  keep([...fresh, ...remembered().filter(({ id }) => !ids.has(id))].slice(0, MOST));
 }
 
 /** Note whether a ticket still waits for its end; open ones are watched again after a reload. */

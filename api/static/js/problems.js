@@ -6,9 +6,9 @@ const PASSING = new Set([0, 408, 425, 429, 502, 503, 504]);
 
 /** A refusal by the server (RFC 9457 problem), or no answer at all (status 0, code "network"). */
 export class Problem extends Error {
-  constructor({ code, status, detail = "", requestId = "", retryAfterSeconds = null }) {
+  constructor({ code, status, detail = "", requestId = "", retryAfterSeconds = null, refused = [] }) {
     super(detail || code);
-    Object.assign(this, { code, status, detail, requestId, retryAfterSeconds });
+    Object.assign(this, { code, status, detail, requestId, retryAfterSeconds, refused });
   }
 
   /** True when the same request may succeed later without anyone changing anything. */
@@ -31,6 +31,7 @@ export async function problemOf(response) {
     detail: typeof body.detail === "string" ? body.detail : "",
     requestId: typeof body.request_id === "string" ? body.request_id : "",
     retryAfterSeconds: retryAfter(response),
+    refused: Array.isArray(body.refused) ? body.refused : [], // a batch's files, each with its own reason
   });
 }
 
