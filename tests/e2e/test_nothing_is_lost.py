@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import jobstore
+from shared import jobqueries
 from tests.conftest import ON_EVERY_DATABASE, StackFactory
 from tests.photos import HELD_PX, POISON_PX, jpeg
 from tests.stack import Stack, kill_hard
@@ -53,7 +53,7 @@ def test_a_slow_image_stays_with_the_worker_that_renews_its_lease(stack: Stack, 
     database = stack.database()
     first = stack.lease_of(ticket["id"])
     ahead = timedelta(seconds=2 * stack.settings.lease_seconds)
-    wait_for(lambda: database.read(jobstore.now) > first + ahead, "two leases to pass")
+    wait_for(lambda: database.read(jobqueries.now) > first + ahead, "two leases to pass")
     (tmp_path / "release").touch()
     assert stack.ended(ticket["id"])["attempt"] == 1
     database.close()

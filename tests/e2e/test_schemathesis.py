@@ -1,0 +1,23 @@
+"""The real service against its own OpenAPI document, by a tool that knows nothing else of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.api.service import KEY
+from tests.conftest import StackFactory
+from tests.stack import ROOT
+
+_ROUTES = 20
+
+
+@pytest.mark.timeout(400)
+def test_schemathesis_finds_nothing(make_stack: StackFactory) -> None:
+    stack = make_stack(API_KEY=KEY, RATE_PER_MINUTE="1000000", IMAGES_PER_DAY="1000000").start()
+    command = ["run", f"{stack.url}/openapi.json", "-H", f"X-API-Key: {KEY}", "--checks", "all", "--max-examples", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Tested: {_ROUTES}\n" in done.stdout
