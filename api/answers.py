@@ -4,9 +4,10 @@ They describe; nothing is checked against them on its way out, for results of ea
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import list_schema
@@ -19,14 +20,14 @@ _ByLanguage = Annotated[dict[str, str], Field(description="by language, such as 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Annotates plain JSON with the model that describes it in the OpenAPI document."""
+    """Annotates plain JSON with what describes it in the OpenAPI document."""
 
-    model: type[BaseModel]
+    kind: type[BaseModel | StrEnum]
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The model's schema, in place of that of the annotated type."""
+        """The schema of what describes, in place of that of the annotated type."""
         # by itself it would be written out here; inside of a list it is named and referred to
-        described: JsonSchemaValue = handler(list_schema(self.model.__pydantic_core_schema__))["items"]
+        described: JsonSchemaValue = handler(list_schema(TypeAdapter(self.kind).core_schema))["items"]
         return described
 
 
@@ -38,6 +39,13 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 def _one_of(choices: tuple[str, ...]) -> Any:
     return Field("", json_schema_extra={"enum": list(choices)})
+
+
+class Priority(StrEnum):
+    """Which jobs leave the line first: interactive ones."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
 
 
 class Verdict(BaseModel):

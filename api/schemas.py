@@ -141,8 +141,7 @@ METRICS: Responses = {
 _FIELDS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "maxLength": 100, "description": "the model to ask; there is one so far"},
     "priority": {
-        "type": "string",
-        "enum": ["interactive", "batch"],
+        "$ref": "#/components/schemas/Priority",
         "description": "`interactive`, the default, stands before `batch` in the line",
     },
     "deadline_seconds": {
@@ -157,8 +156,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "examples": [{"plot": "7b"}],
     },
     "keep": {
-        "type": "string",
-        "enum": ["full", "result", "nothing"],
+        "$ref": "#/components/schemas/Keep",
         "description": "what is kept: `full`, image and result; `result`, the image goes at the end and its EXIF and "
         "GPS at once; `nothing`, the result goes an hour after the end, too. Default: as the deployment says",
     },

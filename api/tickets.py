@@ -6,10 +6,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 from redis import RedisError
 
-from api.answers import Described, Result, Timeline
+from api.answers import Described, Priority, Result, Timeline
 from api.problems import title_of
 from api.services import ServiceSet
 from api.threads import in_thread
@@ -45,7 +45,7 @@ class Ticket(BaseModel):
     batch_id: str | None
     status: JobStatus
     model: str
-    priority: Annotated[str, WithJsonSchema({"enum": ["interactive", "batch"], "type": "string"})]
+    priority: Annotated[str, Described(Priority)]
     keep: Keep
     filename: str | None
     metadata: dict[str, Any] | None = Field(description="what the caller sent along")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -39,13 +40,16 @@ def test_the_readmes_commands_lead_to_a_diagnosis(tmp_path: Path) -> None:
     try:
         wait_for(lambda: "Ready: " in log.read_text() or service.poll() is not None, "Ready", _FIRST_START_SECONDS)
         answers = [_typed(text, port) for how, text in BLOCKS if how == "foreground"]
+        said = [_said(text, port) for how, text in BLOCKS if how == "client"]
     finally:
         os.killpg(service.pid, signal.SIGINT)
         code = service.wait(60)
     assert answers[0]["status"] == "queued"
     assert answers[1]["result"]["predicted_class"] == "rust"
     assert answers[1]["result"]["verdict"]["kind"] == "diagnosed"
-    assert answers[2]["predicted_class"] == "healthy"
+    assert [job["filename"] for job in answers[2]["jobs"]] == ["rust.jpg", "healthy.jpg"]
+    assert answers[3]["predicted_class"] == "healthy"
+    assert all(name in said[0] for name in ("rust.jpg", "healthy.jpg", "rust", "healthy"))
     assert code in (0, -signal.SIGINT), log.read_text()  # make ends by the signal that it was sent
     assert "Everything has stopped." in log.read_text()
     assert not _listens(port)
@@ -63,10 +67,17 @@ def test_every_file_that_the_readme_links_to_is_there() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def _typed(block: str, port: str) -> dict[str, dict[str, str]]:
-    command = block.replace("localhost:8000", f"localhost:{port}")
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, check=True)
-    return dict(json.loads(done.stdout))
+def _typed(block: str, port: str) -> dict[str, Any]:
+    return dict(json.loads(_said(block, port)))
+
+
+def _said(block: str, port: str) -> str:
+    command = block.replace("localhost:8000", f"localhost:{port}").replace(".venv/bin/python", sys.executable)
+    environment = {**os.environ, "TURNO_URL": f"http://localhost:{port}", "TURNO_API_KEY": ""}
+    shell = ["bash", "-euo", "pipefail", "-c", command]
+    done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout.decode()
 
 
 def _listens(port: str) -> bool:
