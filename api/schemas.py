@@ -150,11 +150,6 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "maximum": DEADLINE_MAX_SECONDS,
         "description": "unless a worker has it by then, it fails as `deadline-exceeded`",
     },
-    "metadata": {
-        "type": "object",
-        "description": "a JSON object of at most 4,096 characters and 20 levels, given back on the ticket",
-        "examples": [{"plot": "7b"}],
-    },
     "keep": {
         "$ref": "#/components/schemas/Keep",
         "description": "what is kept: `full`, image and result; `result`, the image goes at the end and its EXIF and "
@@ -168,21 +163,26 @@ _KINDS = ("image/jpeg", "image/png")
 def upload(*, several: bool = False, strict: bool = True) -> dict[str, Any]:
     """The body of an upload and the fields in its query: one image as form or as it is, or a form with several.
 
+    Each field is told in one place, though form and query take all of them: what is said in both is refused.
+
     Args:
         strict: whether unknown fields are refused.
     """
     name = "files" if several else "file"
-    file = {"type": "array", "items": _IMAGE, "minItems": 1} if several else _IMAGE
-    form: dict[str, Any] = {"type": "object", "required": [name], "properties": {name: file}}
-    # of a batch, form fields would have to come before the files, and generated clients do not order their parts
-    if not several:
-        form["properties"] |= _FIELDS
+    form: dict[str, Any] = {
+        "type": "object",
+        "required": [name],
+        "properties": {name: {"type": "array", "items": _IMAGE, "minItems": 1} if several else _IMAGE},
+    }
     if strict:
         form["additionalProperties"] = False
     encoding = {name: {"contentType": ", ".join(_KINDS)}}
     content: dict[str, Any] = {"multipart/form-data": {"schema": form, "encoding": encoding}}
     parameters = [_query(field, schema) for field, schema in _FIELDS.items()]
-    if not several:
+    if several:  # of a batch, form fields would have to come before the files, and generated clients know no order
+        parameters.append(_METADATA_IN_QUERY)
+    else:  # few generators write JSON into a query
+        form["properties"]["metadata"] = _METADATA
         content |= {kind: {"schema": _IMAGE} for kind in _KINDS}
         parameters.append(_FILENAME)
     return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
@@ -197,7 +197,22 @@ _FILENAME = {
 }
 
 
+_METADATA = {
+    "type": "object",
+    "description": "a JSON object of at most 4,096 characters and 20 levels, given back on the ticket; "
+    "beside an image that is the whole body it goes into the query",
+    "examples": [{"plot": "7b"}],
+}
+_METADATA_IN_QUERY = {
+    "name": "metadata",
+    "in": "query",
+    "description": "a JSON object of at most 4,096 characters and 20 levels, given back on each ticket",
+    "content": {"application/json": {"schema": {"type": "object"}, "example": {"plot": "7b"}}},
+}
+
+
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    described = {key: value for key, value in schema.items() if key not in ("description", "examples")}
-    shape = {"content": {"application/json": {"schema": described}}} if name == "metadata" else {"schema": described}
-    return {"name": name, "in": "query", "description": schema["description"], **shape}
+    described = {key: value for key, value in schema.items() if key != "description"}
+    # an empty field, as forms send it, says nothing
+    said = {"name": name, "in": "query", "description": schema["description"], "allowEmptyValue": True}
+    return {**said, "schema": described}

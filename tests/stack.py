@@ -148,7 +148,8 @@ class Stack:
     def _spawn(self, name: str) -> None:
         worker = self._environment.get("TEST_WORKER", "worker.app")
         commands = {
-            "api": ["uvicorn", "--factory", "api.app:create_app", "--port", str(self.settings.port), "--no-access-log"],
+            "api": ["uvicorn", "--factory", "api.app:create_app", "--http", "api.connections:PromptHeads",
+                    "--port", str(self.settings.port), "--no-access-log"],
             "worker": ["celery", "-q", "-A", worker, "worker", "--without-gossip", "--without-mingle",
                        "--without-heartbeat"],
             "courier": ["worker.courier"],

@@ -71,7 +71,8 @@ def _api(settings: Settings, *, reload: bool) -> tuple[str, ...]:
     quiet = ("--no-access-log", "--no-server-header", "--log-level", settings.log_level.lower())
     drain = ("--timeout-graceful-shutdown", str(_API_DRAIN_SECONDS))
     watch = ("--reload", "--reload-dir", "api", "--reload-dir", "shared") if reload else ()
-    return ("uvicorn", "--factory", "api.app:create_app", *listen, *one, *quiet, *drain, *watch)
+    prompt = ("--http", "api.connections:PromptHeads")
+    return ("uvicorn", "--factory", "api.app:create_app", *listen, *prompt, *one, *quiet, *drain, *watch)
 
 
 def _worker(settings: Settings) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ def wait_in_line(stack: Stack, *jobs: tuple[str, str]) -> datetime:
     """Returns once all of these stand there: when that was, by the database's clock."""
     for key, job_id in jobs:
         wait_for(lambda key=key, job_id=job_id: position(stack, key, job_id) is not None, "a place in the line")  # type: ignore[misc]
-    return read(stack, jobqueries.now)
+    now: datetime = read(stack, jobqueries.now)
+    return now
 
 
 def wait_ended(stack: Stack, key: str, ids: Sequence[str]) -> None:
