@@ -30,7 +30,7 @@ def require(job: Job | None, caller: ApiKey) -> Job:
     Raises:
         UnknownJob, JobErased
     """
-    if job is None or not (job.caller == caller.id or caller.may(Scope.ADMIN)):
+    if job is None or not _is_for(caller, job.caller):
         raise UnknownJob
     if job.erased_at:
         raise JobErased
@@ -63,7 +63,7 @@ async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Bat
         UnknownBatch, BatchErased
     """
     batch = await in_thread(lambda: services.database.read(lambda connection: batchstore.get(connection, batch_id)))
-    if batch is None or not (batch.caller == caller.id or caller.may(Scope.ADMIN)):
+    if batch is None or not _is_for(caller, batch.caller):
         raise UnknownBatch
     if batch.erased_at:
         raise BatchErased
@@ -71,8 +71,15 @@ async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Bat
 
 
 def _look(connection: sa.Connection, caller: ApiKey, job_id: str) -> Job | None:
-    if _ID.fullmatch(job_id) and (found := jobqueries.get(connection, [job_id])):
-        return found[0]
+    if _ID.fullmatch(job_id):
+        for job in jobqueries.get(connection, [job_id]):
+            if _is_for(caller, job.caller):
+                return job
+    # a caller's own name may look like one of ours, and be another caller's job's
     if CLIENT_ID.fullmatch(job_id):
         return jobqueries.first_with(connection, caller.id, client_id=job_id)
     return None
+
+
+def _is_for(caller: ApiKey, owner: str) -> bool:
+    return owner == caller.id or caller.may(Scope.ADMIN)

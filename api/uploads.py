@@ -18,7 +18,7 @@ from api.wishes import Wishes
 from shared.errors import MalformedRequest, RequestError, StoreUnavailable, UploadTooLarge, UploadTooSlow
 from shared.imagefile import require_image
 from shared.images import ImageStore
-from shared.jobs import Keep, Refused
+from shared.jobs import UPLOAD_MAX_SECONDS, Keep, Refused
 from shared.settings import Settings
 from shared.stripping import strip_metadata
 
@@ -68,7 +68,7 @@ class Receiver:
         Raises:
             MalformedRequest: broken multipart, no file in it, or the upload broke off.
             UploadTooLarge: raised while reading, as soon as the limit is passed.
-            UploadTooSlow: less came than UPLOAD_MIN_BYTES_PER_SECOND.
+            UploadTooSlow: less came than UPLOAD_MIN_BYTES_PER_SECOND, or it lasted for hours.
             ImageTypeRefused, ImageUndecodable, ImageTooManyPixels: of a single file.
             StorageFull: the disk has no room.
             StoreUnavailable: the bucket did not take it.
@@ -147,10 +147,11 @@ class Receiver:
         settings, received, waited = self._settings, 0, 0.0
         most_bytes = settings.upload_max_bytes if self._single else settings.batch_upload_max_bytes
         stream, now = self._request.stream(), asyncio.get_running_loop().time
+        started = now()
         while True:
             begun = now()
             try:
-                async with asyncio.timeout(self._patience_seconds(received, waited)):
+                async with asyncio.timeout(self._patience_seconds(received, waited, begun - started)):
                     chunk = await anext(stream, None)
             except TimeoutError as error:
                 raise UploadTooSlow from error
@@ -162,9 +163,9 @@ class Receiver:
                 raise UploadTooLarge(f"The upload has more than {most_bytes:,} bytes.")
             yield chunk
 
-    def _patience_seconds(self, received: int, waited: float) -> float | None:
-        rate = self._settings.upload_min_bytes_per_second
-        return max(0.0, _SLOW_START_SECONDS + received / rate - waited) if rate else None
+    def _patience_seconds(self, received: int, waited: float, lasted: float) -> float:
+        rate, left = self._settings.upload_min_bytes_per_second, UPLOAD_MAX_SECONDS - lasted
+        return max(0.0, min(left, _SLOW_START_SECONDS + received / rate - waited) if rate else left)
 
 
 class _File:

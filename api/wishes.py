@@ -26,11 +26,12 @@ def _metadata(value: Any) -> Any:
         found = json.loads(value)
         # as it is going to be stored and sent: without NaN, and without half a surrogate pair
         json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        depth = _depth(found)
     except (ValueError, RecursionError) as error:
         raise ValueError("must be JSON") from error
     if not isinstance(found, dict):
         raise ValueError("must be a JSON object")  # noqa: TRY004 - of the kind that pydantic makes a sentence of
-    if _depth(found) > _DEPTH_MAX:
+    if depth > _DEPTH_MAX:
         raise ValueError(f"must not be nested deeper than {_DEPTH_MAX} levels")
     return found
 

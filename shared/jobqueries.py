@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from shared.jobs import Job, JobStatus, Keep, Priority, Queued
+from shared.jobs import UPLOAD_MAX_SECONDS, Job, JobStatus, Keep, Priority, Queued
 from shared.tables import clock, jobs
 
 # literals, not parameters: only then can the planner use the partial indexes
@@ -54,10 +54,8 @@ def page(connection: sa.Connection, selection: Selection, before_id: str | None,
     if selection.created_after is not None:
         conditions += [jobs.c.received_at >= selection.created_after, jobs.c.id >= _least_id(selection.created_after)]
     if selection.created_before is not None:
-        conditions += [
-            jobs.c.received_at < selection.created_before,
-            jobs.c.id < _least_id(selection.created_before, 1),
-        ]
+        latest = selection.created_before + timedelta(seconds=UPLOAD_MAX_SECONDS)  # an id is made as its image comes
+        conditions += [jobs.c.received_at < selection.created_before, jobs.c.id < _least_id(latest)]
     rows = connection.execute(sa.select(*JOB_COLUMNS).where(*conditions).order_by(jobs.c.id.desc()).limit(size))
     return [job_of(row) for row in rows]
 
@@ -156,7 +154,6 @@ def queued_of(row: sa.Row[Any]) -> Queued:
     return Queued(row.id, row.model, row.caller, Priority(row.priority))
 
 
-def _least_id(moment: datetime, plus_seconds: int = 0) -> str:
-    """A bound for ids of jobs received at `moment`: UUIDv7 begin with milliseconds (RFC 9562, 5.7)."""
-    milliseconds = int((moment.timestamp() + plus_seconds) * 1000) - (0 if plus_seconds else 1000)
-    return f"{max(0, milliseconds):012x}"
+def _least_id(moment: datetime) -> str:
+    """What no id that is made from `moment` on stands before: UUIDv7 begin with milliseconds (RFC 9562, 5.7)."""
+    return f"{max(0, int(moment.timestamp() * 1000) - 1000):012x}"

@@ -59,6 +59,7 @@ MOVES: dict[str, Move] = {
 
 TERMINAL = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED})
 
+UPLOAD_MAX_SECONDS = 6 * 3600  # from a request's first byte to its rows: the first image of a slow batch waits so long
 MAX_LOST = 3  # a job whose worker died this often is the likely cause: it fails as `worker-lost`
 
 

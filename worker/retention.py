@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from shared import batchstore, jobqueries, jobstore
 from shared.database import Database
 from shared.images import ImageStore
+from shared.images.incoming import STRAY_SECONDS
 from shared.logs import get_logger
 from shared.settings import Settings
 
@@ -17,7 +18,6 @@ log = get_logger(__name__)
 _ERASE_AT_ONCE = 200
 _NOTHING_KEPT = timedelta(hours=1)  # a result of which nothing is to be kept waits so long to be fetched
 _KEY_KEPT = timedelta(days=7)  # an idempotency key; callers are promised 24 hours
-_STRAY_SECONDS = 3600  # no upload takes an hour between its file and its row
 _PAGE = 1000
 
 
@@ -51,7 +51,7 @@ class Retention:
     def sweep(self) -> None:
         """Removes what uploads left that broke off before their row was written; one folder of 256 a call."""
         self._shard += 1
-        old = self._images.shard(self._shard, _STRAY_SECONDS)
+        old = self._images.shard(self._shard, STRAY_SECONDS)
         for at in range(0, len(old), _PAGE):
             page = old[at : at + _PAGE]
             for id_ in self._database.read(partial(jobqueries.without_image, ids=page)):

@@ -12,12 +12,11 @@ from obstore.exceptions import PermissionDeniedError
 
 from shared.buckets import BUCKET_FAULTS, open_bucket, reason_of
 from shared.errors import OperatorError, StoreUnavailable
-from shared.images.incoming import Incoming, remove_begun, require_room
+from shared.images.incoming import STRAY_SECONDS, Incoming, remove_begun, require_room
 from shared.settings import Settings
 
 _FANOUT = 256
 _MARKER = "turno-store"  # tells a bucket that lost an image from one that is not there
-_STRAY_SECONDS = 3600
 
 
 class BucketImages:
@@ -38,7 +37,7 @@ class BucketImages:
     def prepare(self) -> None:
         """See `ImageStore.prepare`."""
         self._incoming.mkdir(parents=True, exist_ok=True)
-        remove_begun(self._incoming, time.time() - _STRAY_SECONDS)  # there may be no courier on this machine
+        remove_begun(self._incoming, time.time() - STRAY_SECONDS)  # there may be no courier on this machine
         try:
             self._mark()
             next(iter(obstore.list(self._bucket, "00")), None)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared.errors import StorageFull
+from shared.jobs import UPLOAD_MAX_SECONDS
 
+STRAY_SECONDS = 4 * UPLOAD_MAX_SECONDS  # what has no row by then never gets one
 _RESERVE_BYTES = 64_000_000  # kept free for the database, which must still be able to write results
 
 

@@ -180,3 +180,13 @@ def test_replays_cost_no_quota_however_many_come_at_once(make_service: MakeServi
     assert service.submit(jpeg(), **send).headers["Idempotency-Replayed"] == "true"
     assert_problem(service.submit(jpeg(), **{"Idempotency-Key": "a third"}), 429, "quota-exceeded")
     assert len(service.stored()) == 2
+
+
+def test_a_name_that_looks_like_anothers_id_leads_to_the_callers_own_job(make_service: MakeService) -> None:
+    service = make_service(api_key=f"{KEY},{_OTHER_KEY}")
+    theirs = service.submit(jpeg(), **{"X-API-Key": _OTHER_KEY}).json()["id"]
+    mine = _put(service, theirs).json()
+    assert mine["client_id"] == theirs != mine["id"]
+    assert service.client.get(f"/v1/jobs/{theirs}").json()["id"] == mine["id"]
+    assert service.client.delete(f"/v1/jobs/{theirs}").status_code == 204
+    assert service.job(theirs).erased_at is None

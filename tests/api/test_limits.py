@@ -160,3 +160,20 @@ def test_an_upload_that_is_fast_enough_may_take_its_time(
 
     exchange = _exchange(service, "/v1/jobs", {"Content-Type": "image/jpeg", "Transfer-Encoding": "chunked"}, walk())
     assert exchange.status == 202
+
+
+def test_an_upload_ends_before_what_it_stored_would_be_taken_for_left_over(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.uploads.UPLOAD_MAX_SECONDS", 0.3)
+    service = make_service(api_key=KEY, upload_min_bytes_per_second=0)
+
+    async def for_ever() -> AsyncIterator[bytes]:
+        yield _FORM_HEAD + jpeg()
+        while True:
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    exchange = _exchange(service, "/v1/batches", {"Content-Type": _FORM_TYPE}, for_ever())
+    assert (exchange.status, exchange.problem()["code"]) == (408, "upload-too-slow")
+    assert service.is_empty()

@@ -56,6 +56,7 @@ def test_wishes_are_heeded_and_told_on_the_ticket(send: Any, service: Service) -
         ("metadata", '{"a": 1e999}'),
         ("metadata", '{"a": "\\ud800"}'),
         ("metadata", '{"a":' * 30 + "1" + "}" * 30),
+        ("metadata", '{"a":' + "[" * 800 + "]" * 800 + "}"),
         ("metadata", "[" * 4000),
         ("metadata", json.dumps({"a": "x" * 4096})),
         ("colour", "green"),

@@ -214,13 +214,12 @@ def test_a_retried_job_keeps_its_image_or_is_not_retried(database: Database) -> 
     assert {id_ for id_ in IDS if spent[id_]} == {id_ for id_ in IDS if not retried[id_]}
 
 
-def test_a_first_name_wins_among_many_and_each_learns_which(database: Database) -> None:
-    for name in ("client_id", "idempotency_key"):
-        ids = [f"{name}-{number}" for number in range(8)]
-        arrivals = [new_job(id_, **{name: "leaf 1"}) for id_ in ids]
-        landed = _at_once(*[partial(_add, database, one) for one in arrivals])
-        (winner,) = set().union(*landed)
-        first = database.read(partial(jobqueries.first_with, caller="key-a", **{name: "leaf 1"}))
-        assert first is not None
-        assert first.id == winner
-        assert list(statuses(database, ids)) == [winner]
+@pytest.mark.parametrize("name", ["client_id", "idempotency_key"])
+def test_a_first_name_wins_among_many_and_each_learns_which(name: str, database: Database) -> None:
+    ids = [f"{number:03}" for number in range(8)]
+    landed = _at_once(*[partial(_add, database, new_job(id_, **{name: "leaf 1"})) for id_ in ids])
+    (winner,) = set().union(*landed)
+    first = database.read(lambda connection: jobqueries.first_with(connection, "key-a", **{name: "leaf 1"}))
+    assert first is not None
+    assert first.id == winner
+    assert list(statuses(database, ids)) == [winner]
