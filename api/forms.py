@@ -1,5 +1,6 @@
 """A request body as it arrives: the bytes of its files, taken out piece by piece, and the small fields beside them."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
@@ -16,6 +17,8 @@ FIELD_MAX_BYTES = 4096
 _FIELDS_MAX = 20
 _FILE_FIELDS = ("file", "files")
 _FILENAME_MAX = 255
+# the only way to name a raw body in other letters than ASCII (RFC 6266, 4.3); in a form it is forbidden
+_EXTENDED_FILENAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,8 +48,9 @@ class RawBody:
 
     def __init__(self, disposition: str | None) -> None:
         self.fields: dict[str, str] = {}
-        _, options = parse_options_header(disposition)
-        self.files = [FilePart(clean_filename(options.get(b"filename")))]
+        extended = _EXTENDED_FILENAME.search(disposition or "")
+        plain = parse_options_header(disposition)[1].get(b"filename")
+        self.files = [FilePart(clean_filename(extended[1].encode() if extended else plain))]
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes: all of them are the image."""
@@ -149,6 +153,8 @@ class MultipartBody:
         if self._is_file:
             self.files[-1].complete = True
         else:
+            if self._name in self.fields:
+                raise MalformedRequest(f"The form says {self._name[:50]!r} twice.")
             self.fields[self._name] = self._into.decode("utf-8", "replace")
 
     def _end(self) -> None:

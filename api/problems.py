@@ -118,7 +118,7 @@ def install(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         places = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        return problem(errors.MalformedRequest(places), request_id=request.state.request_id)
+        return problem(errors.MalformedRequest(places[:1000]), request_id=request.state.request_id)
 
     @on(HTTPException)
     async def http(request: Request, error: Exception) -> JSONResponse:

@@ -116,7 +116,10 @@ class Receiver:
             raise
 
     def _fields(self) -> dict[str, str]:
-        query, form = dict(self._request.query_params), self._body.fields
+        said, form = self._request.query_params.multi_items(), self._body.fields
+        query = dict(said)
+        if len(query) < len(said):
+            raise MalformedRequest("The query says something twice.")
         if twice := query.keys() & form.keys():
             raise MalformedRequest(f"Said both in the query and in the form: {', '.join(sorted(twice))[:200]}.")
         return {**query, **form}

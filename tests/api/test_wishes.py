@@ -108,3 +108,34 @@ def test_a_wish_in_the_query_and_in_the_form_is_refused_for_one_of_them_would_be
     answer = service.client.post("/v1/jobs?priority=batch", files=files, data={"priority": "interactive"})
     assert "priority" in assert_problem(answer, 400, "malformed-request")["detail"]
     assert service.client.post("/v1/jobs?priority=batch", files=files).json()["priority"] == "batch"
+
+
+def test_a_wish_that_is_said_twice_is_refused(service: Service) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="keep"\r\n\r\n%s\r\n'
+    file = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + jpeg() + b"\r\n--x--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = service.client.post("/v1/jobs", content=part % b"nothing" + part % b"full" + file, headers=form)
+    assert "keep" in assert_problem(answer, 400, "malformed-request")["detail"]
+    answer = service.client.post("/v1/jobs?keep=nothing&keep=full", files={"file": ("a.jpg", jpeg())})
+    assert_problem(answer, 400, "malformed-request")
+    assert service.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename="hoja.jpg"', "hoja.jpg"),
+        ("attachment; filename*=UTF-8''ni%C3%B1a.jpg", "niña.jpg"),
+        ("attachment; filename=\"nina.jpg\"; filename*=UTF-8'es'ni%C3%B1a.jpg", "niña.jpg"),
+        ("attachment; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", "passwd"),
+        ("attachment", None),
+    ],
+)
+def test_a_raw_image_is_named_by_its_disposition(disposition: str, name: str | None, service: Service) -> None:
+    headers = {"Content-Type": "image/jpeg", "Content-Disposition": disposition}
+    assert service.client.post("/v1/jobs", content=jpeg(), headers=headers).json()["filename"] == name
+
+
+def test_a_refusal_of_many_things_at_once_stays_short(service: Service) -> None:
+    answer = service.client.get("/v1/jobs?" + "&".join(f"x{number}=1" for number in range(2000)))
+    assert len(assert_problem(answer, 400, "malformed-request")["detail"]) <= 1000
