@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api import openapi, problems
 from api.allowance import Allowance
@@ -80,7 +80,9 @@ def _put_together(settings: Settings) -> ServiceSet:
     model = served_model_name(settings)
     registry = CollectorRegistry()
     registry.register(ServiceCollector(redis, line, presence, model))
-    intake = Intake(database, line, Bell(make_celery(settings), redis))
+    intake, waiting = Intake(database, line, Bell(make_celery(settings), redis)), Waiting(database, settings.redis_url)
+    watchers = Gauge("turno_watchers", "Open waits and event streams of this process.", registry=registry)
+    watchers.set_function(waiting.count)
     return ServiceSet(
         settings=settings,
         database=database,
@@ -89,7 +91,7 @@ def _put_together(settings: Settings) -> ServiceSet:
         presence=presence,
         intake=intake,
         backlog=Backlog(settings, database, line, presence, intake, model),
-        waiting=Waiting(database, settings.redis_url),
+        waiting=waiting,
         allowance=Allowance(settings),
         registry=registry,
         accepted=Counter("turno_jobs_accepted", "Jobs accepted by this process.", ["model"], registry=registry),

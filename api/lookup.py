@@ -62,6 +62,8 @@ async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Bat
     Raises:
         UnknownBatch, BatchErased
     """
+    if not _ID.fullmatch(batch_id):
+        raise UnknownBatch
     batch = await in_thread(lambda: services.database.read(lambda connection: batchstore.get(connection, batch_id)))
     if batch is None or not _is_for(caller, batch.caller):
         raise UnknownBatch

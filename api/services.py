@@ -1,6 +1,8 @@
 """What a route may use: the parts that `api.app` put together, reached as one dependency."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 from weakref import WeakValueDictionary
@@ -11,8 +13,10 @@ from prometheus_client import CollectorRegistry, Counter
 from api.allowance import Allowance
 from api.backlog import Backlog
 from api.intake import Intake
+from api.threads import MOST_SECONDS
 from api.waiting import Waiting
 from shared.database import Database
+from shared.errors import StoreUnavailable
 from shared.images import ImageStore
 from shared.jobs import ApiKey
 from shared.line import Line
@@ -38,9 +42,23 @@ class ServiceSet:
     model: str  # the name of the served model
     names: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
-    def one_at_a_time(self, *name: str | None) -> asyncio.Lock:
-        """The lock of submissions under this name: the second of two at once finds the first, and costs nothing."""
-        return self.names.setdefault(repr(name), asyncio.Lock())
+    @asynccontextmanager
+    async def one_at_a_time(self, *name: str | None) -> AsyncIterator[None]:
+        """Holds the submissions under a name apart: the second of two at once finds the first, and costs nothing.
+
+        Raises:
+            StoreUnavailable: those before it do not come to an end.
+        """
+        lock = self.names.setdefault(repr(name), asyncio.Lock())
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable from error
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def _of_request(request: Request) -> ServiceSet:

@@ -126,6 +126,10 @@ class Waiting:
         with contextlib.suppress(RedisError, StoreUnavailable):
             await in_thread(changes.announce, self._redis, ids)
 
+    def count(self) -> int:
+        """How many wait or watch now."""
+        return sum(map(len, list(self._watches.values())))
+
     def _let_go(self) -> None:
         self.stopping = True
         for watches in self._watches.values():

@@ -15,6 +15,7 @@ from shared.tables import batches, clock, jobs
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
 _WAITING = jobs.c.status.in_([sa.literal_column("'queued'"), sa.literal_column("'running'")])
+_AT_ONCE = 500
 ERASED = "erased"  # beside the states of a job
 
 
@@ -64,7 +65,9 @@ def members(connection: sa.Connection, batch_id: str) -> list[tuple[int, Job]]:
 
 def cancel(connection: sa.Connection, batch_id: str) -> list[Queued]:
     """Cancels what has not ended; returns those jobs."""
-    return [job for job in _jobs(connection, batch_id, _WAITING) if jobstore.cancel(connection, job.id)]
+    waiting = _jobs(connection, batch_id, _WAITING)
+    gone = jobstore.cancel_all(connection, [job.id for job in waiting])
+    return [job for job in waiting if job.id in gone]
 
 
 def erase(connection: sa.Connection, batch_id: str) -> list[Queued]:
@@ -76,15 +79,17 @@ def erase(connection: sa.Connection, batch_id: str) -> list[Queued]:
 
 
 def erase_emptied(connection: sa.Connection, before: datetime) -> None:
-    """Erases batches received before `before` of which every job is erased."""
+    """Erases some of the batches received before `before` of which every job is erased."""
     left = sa.exists().where(jobs.c.batch_id == batches.c.id, jobs.c.erased_at.is_(None))
-    _bury(connection, batches.c.received_at < before, ~left)
+    emptied = sa.select(batches.c.id).where(batches.c.erased_at.is_(None), batches.c.received_at < before, ~left)
+    _bury(connection, batches.c.id.in_(list(connection.scalars(emptied.limit(_AT_ONCE)))))
 
 
 def forget_keys(connection: sa.Connection, before: datetime) -> None:
-    """Frees idempotency keys of batches received before `before`."""
-    old = batches.c.received_at < before, batches.c.idempotency_key.is_not(None)
-    connection.execute(sa.update(batches).where(*old).values(idempotency_key=None))
+    """Frees some of the idempotency keys of batches received before `before`."""
+    old = sa.select(batches.c.id).where(batches.c.received_at < before, batches.c.idempotency_key.is_not(None))
+    ids = list(connection.scalars(old.limit(_AT_ONCE)))
+    connection.execute(sa.update(batches).where(batches.c.id.in_(ids)).values(idempotency_key=None))
 
 
 def _jobs(connection: sa.Connection, batch_id: str, *conditions: sa.ColumnElement[bool]) -> list[Queued]:

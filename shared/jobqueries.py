@@ -15,7 +15,7 @@ QUEUED, RUNNING = (jobs.c.status == sa.literal_column(f"'{state}'") for state in
 HAS_IMAGE: sa.ColumnClause[bool] = sa.literal_column("image_present")
 DEADLINE_SET = jobs.c.deadline_at.is_not(None)
 SPENT_IMAGE = sa.and_(HAS_IMAGE, jobs.c.keep != sa.literal_column("'full'"), jobs.c.finished_at.is_not(None))
-_UNSUCCEEDED = jobs.c.status != sa.literal_column("'succeeded'")
+UNSUCCEEDED = jobs.c.status != sa.literal_column("'succeeded'")
 JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 QUEUED_COLUMNS = [jobs.c[name] for name in Queued.__dataclass_fields__]
 
@@ -46,7 +46,7 @@ def page(connection: sa.Connection, selection: Selection, before_id: str | None,
     if selection.status is not None:
         conditions.append(jobs.c.status == sa.literal_column(f"'{selection.status.value}'"))
         if selection.status is not JobStatus.SUCCEEDED:
-            conditions.append(_UNSUCCEEDED)
+            conditions.append(UNSUCCEEDED)
     if selection.model is not None:
         conditions.append(jobs.c.model == selection.model)
     if selection.batch_id is not None:
@@ -86,7 +86,7 @@ def longest_wait_seconds(connection: sa.Connection) -> float:
 
 def queued_count(connection: sa.Connection, most: int) -> int:
     """How many jobs wait; counting ends at `most`."""
-    found = sa.select(jobs.c.id).where(QUEUED, _UNSUCCEEDED).limit(most).subquery()
+    found = sa.select(jobs.c.id).where(QUEUED, UNSUCCEEDED).limit(most).subquery()
     return connection.scalars(sa.select(sa.func.count()).select_from(found)).one()
 
 
@@ -98,7 +98,7 @@ def get(connection: sa.Connection, ids: Sequence[str]) -> list[Job]:
 
 def queued_page(connection: sa.Connection, after_id: str, size: int) -> list[Queued]:
     """The next `size` queued jobs by id; an empty page is the end."""
-    rows = sa.select(*QUEUED_COLUMNS).where(QUEUED, _UNSUCCEEDED, jobs.c.id > after_id).order_by(jobs.c.id).limit(size)
+    rows = sa.select(*QUEUED_COLUMNS).where(QUEUED, UNSUCCEEDED, jobs.c.id > after_id).order_by(jobs.c.id).limit(size)
     return [queued_of(row) for row in connection.execute(rows)]
 
 
@@ -108,18 +108,22 @@ def running_owners(connection: sa.Connection, prefix: str) -> list[str]:
     return list(connection.scalars(owners))
 
 
-def expired_ids(connection: sa.Connection, before: datetime, size: int) -> list[str]:
-    """Jobs of which something is kept that ended before `before` and are not erased, oldest first."""
+def expired_ids(connection: sa.Connection, before: datetime, size: int, *, lock: bool = False) -> list[str]:
+    """Jobs of which something is kept that ended before `before` and are not erased, oldest first.
+
+    Args:
+        lock: let nobody change them before the transaction ends; those that somebody else is changing are left out.
+    """
     kept = jobs.c.keep != sa.literal_column("'nothing'")
     rows = sa.select(jobs.c.id).where(kept, jobs.c.finished_at < before, jobs.c.erased_at.is_(None))
-    return list(connection.scalars(rows.order_by(jobs.c.finished_at).limit(size)))
+    return _oldest(connection, rows, size, lock=lock)
 
 
-def fleeting_ids(connection: sa.Connection, before: datetime, size: int) -> list[str]:
-    """Jobs of which nothing is to be kept that ended before `before` and are not erased."""
+def fleeting_ids(connection: sa.Connection, before: datetime, size: int, *, lock: bool = False) -> list[str]:
+    """The same for jobs of which nothing is to be kept."""
     nothing = jobs.c.keep == sa.literal_column("'nothing'")
     rows = sa.select(jobs.c.id).where(nothing, jobs.c.finished_at < before, jobs.c.erased_at.is_(None))
-    return list(connection.scalars(rows.order_by(jobs.c.finished_at).limit(size)))
+    return _oldest(connection, rows, size, lock=lock)
 
 
 def leftover_image_ids(connection: sa.Connection, after: str, size: int) -> list[str]:
@@ -137,6 +141,11 @@ def without_image(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
 def now(connection: sa.Connection) -> datetime:
     """The database's clock."""
     return connection.scalars(sa.select(clock())).one()
+
+
+def _oldest(connection: sa.Connection, rows: sa.Select[str], size: int, *, lock: bool) -> list[str]:
+    rows = rows.order_by(jobs.c.finished_at).limit(size)
+    return list(connection.scalars(rows.with_for_update(skip_locked=True) if lock else rows))
 
 
 def job_of(row: sa.Row[Any]) -> Job:

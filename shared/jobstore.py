@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
-from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, RUNNING, SPENT_IMAGE, job_of
+from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
 from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome
 from shared.tables import clock, jobs
 
-_LOSE_AT_ONCE = 500
+_AT_ONCE = 500
 
 
 def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> set[str]:
@@ -116,15 +116,18 @@ def requeue_lapsed(connection: sa.Connection, now: datetime) -> list[Job]:
 
 def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) -> list[Job]:
     """queued → failed: jobs of models other than `served` that have waited since before `before`."""
-    statement = _move("abandon", jobs.c.model.not_in(served), jobs.c.queued_at < before, skip_locked=True).values(
+    unserved = UNSUCCEEDED, jobs.c.model.not_in(served), jobs.c.queued_at < before
+    statement = _move("abandon", *unserved, skip_locked=True).values(
         finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
     )
     return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
 
 
 def expire(connection: sa.Connection) -> list[Job]:
-    """queued → failed: jobs whose deadline has passed."""
-    statement = _move("expire", DEADLINE_SET, jobs.c.deadline_at <= clock(), skip_locked=True).values(
+    """queued → failed: some of the jobs whose deadline has passed."""
+    late = sa.select(jobs.c.id).where(QUEUED, DEADLINE_SET, jobs.c.deadline_at <= clock()).limit(_AT_ONCE)
+    ids = list(connection.scalars(late))
+    statement = _move("expire", jobs.c.id.in_(ids), jobs.c.deadline_at <= clock(), skip_locked=True).values(
         finished_at=clock(), error_code=DeadlineExceeded.code, error_detail=DeadlineExceeded.title()
     )
     return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
@@ -132,8 +135,13 @@ def expire(connection: sa.Connection) -> list[Job]:
 
 def cancel(connection: sa.Connection, job_id: str) -> bool:
     """queued or running → canceled; False when the job had ended before."""
-    statement = _move("cancel", jobs.c.id == job_id).values(finished_at=clock(), owner=None, lease_until=None)
-    return connection.execute(statement).rowcount == 1
+    return bool(cancel_all(connection, [job_id]))
+
+
+def cancel_all(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """The same for several; returns the ids of those that had not ended."""
+    statement = _move("cancel", jobs.c.id.in_(ids)).values(finished_at=clock(), owner=None, lease_until=None)
+    return set(connection.scalars(statement.returning(jobs.c.id)))
 
 
 def retry(connection: sa.Connection, job_id: str) -> bool:
@@ -156,21 +164,13 @@ def erase(connection: sa.Connection, ids: Sequence[str]) -> None:
     """any → erased: cancels what has not ended, then leaves a tombstone; the image goes after the commit."""
     # locked before anything is asked: a retry between the two statements would queue a job that is then erased
     connection.execute(sa.select(jobs.c.id).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
-    for id_ in sorted(ids):
-        cancel(connection, id_)
-        connection.execute(
-            sa.update(jobs)
-            .where(jobs.c.id == id_, jobs.c.erased_at.is_(None))
-            .values(
-                erased_at=clock(),
-                result=None,
-                filename=None,
-                metadata=None,
-                fingerprint=None,
-                error_detail=None,
-                version=jobs.c.version + 1,
-            )
-        )
+    cancel_all(connection, ids)
+    empty = dict.fromkeys(("result", "filename", "metadata", "fingerprint", "error_detail"))
+    connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.id.in_(ids), jobs.c.erased_at.is_(None))
+        .values(erased_at=clock(), version=jobs.c.version + 1, **empty)
+    )
 
 
 def forget_images(connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -186,9 +186,10 @@ def spend_images(connection: sa.Connection, size: int) -> list[str]:
 
 
 def forget_keys(connection: sa.Connection, before: datetime) -> None:
-    """Frees idempotency keys of jobs received before `before`."""
-    old = jobs.c.received_at < before, jobs.c.idempotency_key.is_not(None)
-    connection.execute(sa.update(jobs).where(*old).values(idempotency_key=None))
+    """Frees some of the idempotency keys of jobs received before `before`."""
+    old = sa.select(jobs.c.id).where(jobs.c.received_at < before, jobs.c.idempotency_key.is_not(None)).limit(_AT_ONCE)
+    ids = list(connection.scalars(old))
+    connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(idempotency_key=None))
 
 
 def _move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
@@ -211,7 +212,7 @@ def _requeue(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool =
 
 def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
     # the ids first: a subquery that also orders by id would walk the primary key instead of the small index
-    ids = list(connection.scalars(sa.select(jobs.c.id).where(RUNNING, condition).limit(_LOSE_AT_ONCE)))
+    ids = list(connection.scalars(sa.select(jobs.c.id).where(RUNNING, condition).limit(_AT_ONCE)))
     lost = (jobs.c.id.in_(ids), condition)
     given_up = _move("give_up", *lost, jobs.c.lost_count + 1 >= MAX_LOST, skip_locked=True).values(
         lost_count=jobs.c.lost_count + 1,

@@ -121,7 +121,8 @@ def _partial(table: sa.Table, name: str, *columns: str, where: str, unique: bool
     return sa.Index(name, *chosen, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
-sa.Index("ix_jobs_caller", jobs.c.caller, jobs.c.id)
+_partial(jobs, "ix_jobs_caller", "caller", "id", where="erased_at IS NULL")
+_partial(jobs, "ix_jobs_shown", "id", where="erased_at IS NULL")
 _partial(jobs, "ix_jobs_caller_unsucceeded", "caller", "status", "id", where="status <> 'succeeded'")
 _partial(jobs, "ix_jobs_unsucceeded", "status", "id", where="status <> 'succeeded'")
 _partial(jobs, "ix_jobs_waiting_since", "queued_at", where="status = 'queued'")

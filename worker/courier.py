@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -67,7 +68,13 @@ class Courier:
     def abandon(self, now: datetime) -> list[Job]:
         """Ends jobs whose model nobody has served for an hour: 202 said that they would end."""
         before = now - timedelta(seconds=_MODEL_GONE_SECONDS)
-        return self._database.write(partial(jobstore.abandon, served=[self._served], before=before), durable=True)
+        return self._leave(
+            self._database.write(partial(jobstore.abandon, served=[self._served], before=before), durable=True)
+        )
+
+    def end_late(self) -> list[Job]:
+        """Ends jobs that no worker has taken before their deadline."""
+        return self._leave(self._database.write(jobstore.expire, durable=True))
 
     def expire(self, now: datetime) -> list[Job]:
         """Requeues, or gives up, jobs whose lease ran out before `now`, the database's time.
@@ -83,6 +90,12 @@ class Courier:
         if self._sees_since is None or now - self._sees_since < lease:
             return []
         return self._database.write(partial(jobstore.requeue_lapsed, now=now), durable=True)
+
+    def _leave(self, ended: list[Job]) -> list[Job]:
+        if ended:
+            with suppress(RedisError):  # whoever takes them finds nothing to claim
+                self._line.leave(job.queued() for job in ended)
+        return ended
 
     def _mend(self, page: list[Queued]) -> bool:
         models = {job.model for job in page}
@@ -107,11 +120,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
         steps: list[Callable[[], None]] = [
             courier.audit,
             lambda: report_lost(redis, courier.expire(database.read(jobqueries.now))),
-            lambda: report_lost(redis, database.write(jobstore.expire, durable=True)),
+            lambda: report_lost(redis, courier.end_late()),
             lambda: retention.erase(database.read(jobqueries.now)),
         ]
         if number % _SWEEP_ROUNDS == 0:
-            steps += [retention.sweep, lambda: report_lost(redis, courier.abandon(database.read(jobqueries.now)))]
+            steps += [
+                lambda: retention.sweep(database.read(jobqueries.now)),
+                lambda: report_lost(redis, courier.abandon(database.read(jobqueries.now))),
+            ]
         failed = False
         for step in steps:  # each on its own: whatever ails one, the others still heal
             try:

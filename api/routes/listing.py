@@ -38,7 +38,7 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     status: JobStatus | None = None
-    model: str | None = Field(None, max_length=100)
+    model: str | None = Field(None, max_length=100, pattern=r"^[^\x00-\x1f]*$")
     batch: str | None = Field(None, pattern=_ID)
     created_after: Moment | None = Field(None, description="received at this time or later, with its zone")
     created_before: Moment | None = Field(None, description="received before this time, with its zone")

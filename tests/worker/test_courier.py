@@ -104,6 +104,16 @@ def test_only_jobs_whose_model_nobody_served_for_an_hour_are_ended(bench: Bench,
     assert courier.abandon(now) == []
 
 
+def test_who_was_ended_waiting_stands_in_no_line(bench: Bench, courier: Courier) -> None:
+    now = bench.database.read(jobqueries.now)
+    add(bench.database, "late", received_at=now - timedelta(seconds=9), deadline_seconds=5)
+    add(bench.database, "in time", received_at=now, deadline_seconds=500)
+    courier.audit()
+    assert bench.line.depth("leaf") == 2
+    assert [job.id for job in courier.end_late()] == ["late"]
+    assert bench.line.take("leaf", 9) == ["in time"]
+
+
 def test_a_step_that_fails_every_time_leaves_the_others_working(bench: Bench) -> None:
     _erase_with_a_folder_in_the_images_place(bench, "a")
     (bench.settings.images_dir / "01").rmdir()  # the first sweep fails

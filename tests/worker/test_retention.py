@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared import jobqueries, jobstore
-from shared.jobs import Keep
+from shared import batchstore, jobqueries, jobstore
+from shared.jobs import Batch, Keep, Refused
 from tests.photos import jpeg
 from tests.shared.make import add, claim, get, new_job, succeed
 from tests.worker.bench import Bench
@@ -107,6 +107,37 @@ def test_an_idempotency_key_is_free_again_after_a_week_and_not_before(bench: Ben
     assert not _add(bench, "b", received_at=now, idempotency_key="once")
     retention.erase(now + timedelta(days=8))
     assert _add(bench, "b", received_at=now, idempotency_key="once")
+
+
+def test_a_batch_of_which_nothing_is_left_leaves_no_names(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=0)
+    now = bench.database.read(jobqueries.now)
+    batch = Batch("b" * 32, "key-a", now, 2, [Refused(1, "ana.txt", "image-type-refused", "No image.")])
+    job = new_job("a", received_at=now, batch_id=batch.id, batch_index=0, keep=Keep.NOTHING)
+    assert bench.database.write(lambda connection: batchstore.add(connection, batch, [job]))
+    succeed(bench.database, *claim(bench.database, "a"))
+    later = now + timedelta(hours=2)
+    retention.sweep(later)
+    assert _batch(bench).refused == batch.refused
+    retention.erase(later)
+    retention.sweep(later)
+    assert _batch(bench).erased_at is not None
+    assert _batch(bench).refused == []
+
+
+def test_more_than_a_page_goes_in_one_round(bench: Bench, retention: Retention) -> None:
+    ids = [f"{number:03}" for number in range(450)]
+    add(bench.database, *ids, keep=Keep.NOTHING)
+    succeed(bench.database, *claim(bench.database, *ids))
+    for _ in range(3):  # as many as fit into half a second, on a slow machine
+        retention.erase(bench.database.read(jobqueries.now) + timedelta(hours=2))
+    assert all(get(bench.database, id_).erased_at for id_ in ids)
+
+
+def _batch(bench: Bench) -> Batch:
+    found = bench.database.read(lambda connection: batchstore.get(connection, "b" * 32))
+    assert found
+    return found
 
 
 def _add(bench: Bench, job_id: str, **changes: Any) -> set[str]:

@@ -15,6 +15,8 @@ depends_on = None
 
 _KEPT = "finished_at IS NOT NULL AND erased_at IS NULL"
 _JOB_INDEXES = (
+    ("ix_jobs_caller", ["caller", "id"], "erased_at IS NULL"),
+    ("ix_jobs_shown", ["id"], "erased_at IS NULL"),
     ("ix_jobs_caller_unsucceeded", ["caller", "status", "id"], "status <> 'succeeded'"),
     ("ix_jobs_unsucceeded", ["status", "id"], "status <> 'succeeded'"),
     ("ix_jobs_waiting_since", ["queued_at"], "status = 'queued'"),
@@ -48,7 +50,6 @@ def upgrade() -> None:
         op.add_column("jobs", column)
     op.drop_index("ix_jobs_kept", "jobs")
     op.drop_index("ix_jobs_queued", "jobs")
-    op.create_index("ix_jobs_caller", "jobs", ["caller", "id"])
     for name, columns, where in _JOB_INDEXES:
         _create_index(name, "jobs", columns, where)
     _create_index("uq_jobs_client_id", "jobs", ["caller", "client_id"], "client_id IS NOT NULL", unique=True)
@@ -90,7 +91,7 @@ def downgrade() -> None:
     """Takes them away again."""
     op.drop_table("keys")
     op.drop_table("batches")
-    for name in ("uq_jobs_key", "uq_jobs_client_id", *(name for name, _, _ in _JOB_INDEXES), "ix_jobs_caller"):
+    for name in ("uq_jobs_key", "uq_jobs_client_id", *(name for name, _, _ in _JOB_INDEXES)):
         op.drop_index(name, "jobs")
     for column in _job_columns():
         op.drop_column("jobs", column.name)
