@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,13 +13,14 @@ from api.intake import Intake
 from api.threads import in_thread
 from shared import jobqueries
 from shared.database import Database
-from shared.errors import QueueFull, StoreUnavailable
+from shared.errors import QueueFull, StoreUnavailable, UploadTooLarge
 from shared.line import Line
 from shared.presence import Presence
 from shared.settings import Settings
 
 _LOOK_SECONDS = 1.0
 _NEARLY_FULL = 0.9  # from here on every submission looks for itself
+_TRIES = 5  # to count while nobody joins the line
 _RETRY_MAX_SECONDS = 3600
 _RETRY_UNKNOWN_SECONDS = 60  # nothing was measured, or no worker is there
 
@@ -57,21 +59,28 @@ class Backlog:
         finally:
             self._entering -= 1
 
-    async def require_room(self, images: int) -> None:
+    async def require_room(self, images: int, *, held: int = 0) -> None:
         """Passes if so many images more may wait, and counts them as waiting.
+
+        Args:
+            images: how many want to.
+            held: for how many of them `room` holds a place already.
 
         Raises:
             QueueFull: says when to come back.
+            UploadTooLarge: there would never be.
         """
+        if images > self._settings.queue_max:
+            raise UploadTooLarge(f"{images:,} images are more than may ever wait here ({self._settings.queue_max:,}).")
+        images -= held
         nearly = self._waiting() + images > self._settings.queue_max * _NEARLY_FULL
         now = asyncio.get_running_loop().time()
         if nearly or now - self._looked_at > _LOOK_SECONDS:
             self._looked_at = now
             # whoever cannot be asked is taken for what it was: a store that is away refuses by itself
             with suppress(SQLAlchemyError, StoreUnavailable):
-                # in this order: who joins the line meanwhile is counted twice rather than not at all
-                elsewhere, admitted = self._entering + self._intake.on_the_way, self._admitted
-                self._found, self._found_at = elsewhere + await in_thread(self._look), admitted
+                entering, admitted = self._entering, self._admitted
+                self._found, self._found_at = entering + await in_thread(self._look), admitted
         if (over := self._waiting() + images - self._settings.queue_max) > 0:
             raise QueueFull(f"{self._settings.queue_max:,} images may wait, and do.", self._retry_seconds(over))
         if self._oldest_seconds > self._settings.queue_max_age_seconds:
@@ -81,26 +90,19 @@ class Backlog:
             )
         self._admitted += images
 
-    async def eta_seconds(self, job_id: str) -> float | None:
-        """Until this job's end, by Little's law: those before it and itself, at the rate of all warm workers."""
-
-        def ask() -> float | None:
-            rate = self._presence.jobs_per_second(self._model)
-            position = self._line.positions(self._model, [job_id]).get(job_id)
-            return None if rate is None or position is None else round((position + 1) / rate, 2)
-
-        with suppress(RedisError, StoreUnavailable):
-            return await in_thread(ask)
-        return None
-
     def _waiting(self) -> int:
         return self._found + self._admitted - self._found_at
 
     def _look(self) -> int:
-        self._oldest_seconds = self._database.read(jobqueries.longest_wait_seconds)
+        self._oldest_seconds = self._database.read(partial(jobqueries.longest_wait_seconds, model=self._model))
         try:
             self._rate = self._presence.jobs_per_second(self._model)
-            return self._line.depth(self._model)
+            for _ in range(_TRIES):
+                on_the_way, changes = self._intake.on_the_way()
+                depth = self._line.depth(self._model)
+                if self._intake.on_the_way()[1] == changes:
+                    break
+            return on_the_way + depth  # who joined meanwhile is counted twice rather than not at all
         except RedisError:  # SQL has to count them, at most up to what is too many
             most = self._settings.queue_max
             return self._database.read(lambda connection: jobqueries.queued_count(connection, most))

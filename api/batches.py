@@ -11,6 +11,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from api.lookup import find_batch
+from api.places import NOWHERE, places
 from api.services import ServiceSet
 from api.submission import idempotency_key, wishes_for
 from api.threads import in_thread
@@ -97,7 +98,7 @@ async def submit_batch(request: Request, services: ServiceSet, caller: ApiKey) -
     async with services.backlog.room():
         async with Receiver(request, services.images, services.settings, most_files=most) as receiver:
             upload = await receiver.receive(lambda fields: wishes_for(services, fields, strict=True))
-        batch, arrivals = _rows(upload, services.model, caller, received_at, key)
+        batch, arrivals = _rows(services, upload, caller, received_at, key)
         request.state.job = batch.id
         async with services.one_at_a_time("batch", caller.id, key) if key else nullcontext():
             found = await _once(services, receiver, caller, batch, arrivals)
@@ -112,7 +113,7 @@ async def _once(
         if (earlier := await _earlier(services, batch)) is None:
             if not arrivals:
                 raise BatchRefused(refused=[asdict(one) for one in batch.refused])
-            await services.backlog.require_room(len(arrivals) - 1)  # one place is held already
+            await services.backlog.require_room(len(arrivals), held=1)
             await services.allowance.charge(caller, len(arrivals))
     if earlier is None:
         # whatever happens now, the images stay: a commit may be unclear, and what has no row is swept
@@ -142,6 +143,9 @@ async def view(services: ServiceSet, batch: Batch) -> BatchView:
     for file in files:
         setattr(counts, file.status, getattr(counts, file.status) + 1)
     waiting = [file.id for file in files if file.status == JobStatus.QUEUED]
+    _, eta_seconds = (
+        (await places(services, services.model, waiting[-1:])).get(waiting[-1], NOWHERE) if waiting else NOWHERE
+    )
     here = f"/v1/batches/{batch.id}"
     return BatchView(
         id=batch.id,
@@ -149,7 +153,7 @@ async def view(services: ServiceSet, batch: Batch) -> BatchView:
         total=batch.total,
         counts=counts,
         done=counts.queued + counts.running == 0,
-        eta_seconds=await services.backlog.eta_seconds(waiting[-1]) if waiting else None,
+        eta_seconds=eta_seconds,
         jobs=[BatchJob.model_validate(file, from_attributes=True) for file in files],
         refused=[RefusedFile.model_validate(one, from_attributes=True) for one in batch.refused],
         urls=BatchUrls(
@@ -163,7 +167,7 @@ async def view(services: ServiceSet, batch: Batch) -> BatchView:
 
 
 def _rows(
-    upload: Upload, model: str, caller: ApiKey, received_at: datetime, key: str | None
+    services: ServiceSet, upload: Upload, caller: ApiKey, received_at: datetime, key: str | None
 ) -> tuple[Batch, list[NewJob]]:
     wishes, queued_at = upload.wishes, datetime.now(UTC)
     batch = Batch(
@@ -175,11 +179,12 @@ def _rows(
         idempotency_key=key,
         fingerprint=wishes.fingerprint(upload.sha256) if key else None,
     )
-    common: dict[str, Any] = wishes.model_dump(include={"keep", "priority", "deadline_seconds", "metadata"})
+    common: dict[str, Any] = wishes.model_dump(include={"priority", "deadline_seconds", "metadata"})
     return batch, [
         NewJob(
             id=file.job_id,
-            model=model,
+            model=services.model,
+            keep=wishes.kept(services.settings.keep),
             caller=caller.id,
             filename=file.filename,
             received_at=received_at,

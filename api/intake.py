@@ -46,7 +46,7 @@ class Intake:
         self._bell = bell
         self._submissions: queue.Queue[_Submission | None] = queue.Queue(_WAITING)
         self._committed: queue.SimpleQueue[Sequence[Queued] | None] = queue.SimpleQueue()
-        self._on_the_way = 0
+        self._on_the_way = self._changes = 0
         self._counting = threading.Lock()
         self._threads = [
             threading.Thread(target=self._commit_for_ever, name="committer", daemon=True),
@@ -87,14 +87,15 @@ class Intake:
         self._count(len(jobs))
         self._committed.put(jobs)
 
-    @property
-    def on_the_way(self) -> int:
-        """How many jobs have their row and do not stand in the line yet, as far as this process knows."""
-        return self._on_the_way
+    def on_the_way(self) -> tuple[int, int]:
+        """How many jobs have their row and do not stand in the line yet, and how often that number has changed."""
+        with self._counting:
+            return self._on_the_way, self._changes
 
     def _count(self, change: int) -> None:
         with self._counting:
             self._on_the_way += change
+            self._changes += 1
 
     def _commit_for_ever(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api.answers import Described, Verdict
 from api.services import ServiceSet
 from api.threads import in_thread
-from api.tickets import TicketError, error_of
+from api.tickets import TicketError, ticket_error
 from shared import batchstore
 from shared.jobs import TERMINAL, Batch, Job, JobStatus
 
@@ -47,7 +47,11 @@ async def results_of(services: ServiceSet, batch: Batch) -> BatchResults:
     rows = [_row(index, job) for index, job in members]
     rows += [
         FileResult(
-            index=one.index, filename=one.filename, job_id=None, status="refused", error=error_of(one.code, one.detail)
+            index=one.index,
+            filename=one.filename,
+            job_id=None,
+            status="refused",
+            error=ticket_error(one.code, one.detail),
         )
         for one in batch.refused
     ]
@@ -82,7 +86,7 @@ def _row(index: int, job: Job) -> FileResult:
         row = row.model_copy(update={name: job.result.get(name) for name in ("predicted_class", "confidence")})
         row = row.model_copy(update={name: job.result.get(name) for name in ("verdict", "probabilities")})
     elif job.error_code:
-        row.error = error_of(job.error_code, job.error_detail)
+        row.error = ticket_error(job.error_code, job.error_detail)
     return row
 
 

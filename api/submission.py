@@ -49,7 +49,7 @@ async def submit(
     async with services.backlog.room():
         async with Receiver(request, services.images, services.settings) as receiver:
             upload = await receiver.receive(lambda fields: wishes_for(services, fields, strict=strict))
-        new = _new_job(upload, services.model, caller, received_at, client_id, key)
+        new = _new_job(services, upload, caller, received_at, client_id, key)
         request.state.job = new.id
         async with services.one_at_a_time(caller.id, client_id, key) if new.fingerprint else nullcontext():
             job = await _once(services, receiver, caller, new)
@@ -84,7 +84,7 @@ def wishes_for(services: ServiceSet, fields: dict[str, str], *, strict: bool) ->
     Raises:
         MalformedRequest, UnknownModel
     """
-    wishes = read_wishes(fields, services.settings.keep, strict=strict)
+    wishes = read_wishes(fields, strict=strict)
     if wishes.model not in (None, services.model):
         raise UnknownModel(f"No model named {wishes.model!r} is served here; {services.model} is.")
     return wishes
@@ -108,19 +108,19 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _new_job(
-    upload: Upload, model: str, caller: ApiKey, received_at: datetime, client_id: str | None, key: str | None
+    services: ServiceSet, upload: Upload, caller: ApiKey, received_at: datetime, client_id: str | None, key: str | None
 ) -> NewJob:
     (file,), wishes = upload.stored, upload.wishes
     named = key is not None or client_id is not None
     return NewJob(
         id=file.job_id,
-        model=model,
+        model=services.model,
         caller=caller.id,
         priority=wishes.priority,
         filename=file.filename,
         received_at=received_at,
         queued_at=datetime.now(UTC),
-        keep=wishes.keep,
+        keep=wishes.kept(services.settings.keep),
         deadline_seconds=wishes.deadline_seconds,
         metadata=wishes.metadata,
         client_id=client_id,

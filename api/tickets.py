@@ -2,18 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
-from redis import RedisError
 
 from api.answers import Described, Priority, Result, Timeline
+from api.places import NOWHERE, Place, places
 from api.problems import title_of
 from api.services import ServiceSet
-from api.threads import in_thread
-from shared.errors import StoreUnavailable
 from shared.jobs import Job, JobStatus, Keep
 
 _RETRY_MAX_SECONDS = 30
@@ -70,12 +67,12 @@ class Ticket(BaseModel):
     def is_as_in(self, if_none_match: str) -> bool:
         """Whether the caller of this `If-None-Match` has it already (RFC 9110, 13.1.2)."""
         known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-        return bool(known & {self.entity_tag(), "*"})
+        return bool(known & {self.entity_tag().removeprefix("W/"), "*"})
 
     def entity_tag(self) -> str:
-        """What changes whenever the ticket does (RFC 9110, 8.8.3)."""
+        """What changes with the job and its place; weak, for the estimate may differ (RFC 9110, 8.8.3)."""
         place = "" if self.position is None else f".{self.position}"
-        return f'"{self.id}.{self.version}{place}"'
+        return f'W/"{self.id}.{self.version}{place}"'
 
 
 async def ticket(services: ServiceSet, job: Job) -> Ticket:
@@ -85,11 +82,14 @@ async def ticket(services: ServiceSet, job: Job) -> Ticket:
 
 async def tickets(services: ServiceSet, jobs: Sequence[Job]) -> list[Ticket]:
     """The same for several."""
-    places: dict[str, tuple[int, float | None]] = {}
-    if waiting := [job for job in jobs if job.status is JobStatus.QUEUED]:
-        with suppress(StoreUnavailable, RedisError):  # a ticket is a ticket without its place
-            places = await in_thread(_places, services, waiting)
-    return [_view(job, *places.get(job.id, (None, None))) for job in jobs]
+    by_model: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.status is JobStatus.QUEUED:
+            by_model[job.model].append(job.id)
+    found: dict[str, Place] = {}
+    for model, ids in by_model.items():
+        found |= await places(services, model, ids)
+    return [_view(job, *found.get(job.id, NOWHERE)) for job in jobs]
 
 
 def location(job_id: str) -> str:
@@ -97,7 +97,7 @@ def location(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
-def error_of(code: str, detail: str | None) -> TicketError:
+def ticket_error(code: str, detail: str | None) -> TicketError:
     """A recorded error, with its fixed sentence."""
     return TicketError(code=code, title=title_of(code), detail=detail)
 
@@ -118,22 +118,9 @@ def _view(job: Job, position: int | None, eta_seconds: float | None) -> Ticket:
         eta_seconds=eta_seconds,
         timeline=timeline,
         result=result,
-        error=error_of(job.error_code, job.error_detail) if job.error_code else None,
+        error=ticket_error(job.error_code, job.error_detail) if job.error_code else None,
         urls=TicketUrls(self=here, events=f"{here}/events", cancel=f"{here}/cancel", retry=f"{here}/retry"),
     )
-
-
-def _places(services: ServiceSet, waiting: list[Job]) -> dict[str, tuple[int, float | None]]:
-    by_model: dict[str, list[str]] = defaultdict(list)
-    for job in waiting:
-        by_model[job.model].append(job.id)
-    found = {}
-    for model, ids in by_model.items():
-        rate = services.presence.jobs_per_second(model)
-        for id_, position in services.line.positions(model, ids).items():
-            # Little's law: those before it and itself, at the rate of all warm workers
-            found[id_] = position, None if rate is None else round((position + 1) / rate, 2)
-    return found
 
 
 def _timeline(job: Job) -> dict[str, float]:

@@ -25,6 +25,7 @@ from shared.stripping import strip_metadata
 FORM_OVERHEAD_BYTES = 65_536  # multipart boundaries and the other fields around the image
 _SPILL_BYTES = 262_144  # up to here an image waits in memory and costs a single hop to a thread
 _SLOW_START_SECONDS = 10  # phones wake their radio
+_SILENCE_SECONDS = 30  # whoever was fast at first may not be silent for longer, either
 
 ReadWishes = Callable[[dict[str, str]], Wishes]
 
@@ -144,7 +145,7 @@ class Receiver:
                 continue
             await file.drain()
             if read_wishes and file.part.complete and not file.refusal:
-                await file.land(read_wishes().keep)
+                await file.land(read_wishes().kept(self._settings.keep))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         settings, received, waited = self._settings, 0, 0.0
@@ -168,7 +169,8 @@ class Receiver:
 
     def _patience_seconds(self, received: int, waited: float, lasted: float) -> float:
         rate, left = self._settings.upload_min_bytes_per_second, UPLOAD_MAX_SECONDS - lasted
-        return max(0.0, min(left, _SLOW_START_SECONDS + received / rate - waited) if rate else left)
+        allowed = min(_SILENCE_SECONDS, _SLOW_START_SECONDS + received / rate - waited) if rate else left
+        return max(0.0, min(left, allowed))
 
 
 class _File:

@@ -50,19 +50,23 @@ class Wishes(BaseModel):
     priority: Annotated[Priority, BeforeValidator(_priority)] = Priority.INTERACTIVE
     deadline_seconds: int | None = Field(None, ge=1, le=DEADLINE_MAX_SECONDS)
     metadata: Annotated[dict[str, Any] | None, BeforeValidator(_metadata)] = None
-    keep: Keep
+    keep: Keep | None = None
+
+    def kept(self, otherwise: Keep) -> Keep:
+        """What is to be kept, where the caller says so, else what the deployment keeps."""
+        return self.keep or otherwise
 
     def fingerprint(self, files_sha256: str, client_id: str | None = None) -> str:
         """What tells this payload from another: the same files with the same wishes give the same."""
-        wishes = json.dumps([files_sha256, client_id, self.model_dump(mode="json")], sort_keys=True)
+        said = self.model_dump(mode="json", exclude={"model"})  # of the served one, named or not
+        wishes = json.dumps([files_sha256, client_id, said], sort_keys=True)
         return hashlib.sha256(wishes.encode()).hexdigest()
 
 
-def read_wishes(fields: dict[str, str], keep: Keep, *, strict: bool) -> Wishes:
+def read_wishes(fields: dict[str, str], *, strict: bool) -> Wishes:
     """The wishes in a request's fields; an empty field, as forms send it, says nothing.
 
     Args:
-        keep: what holds where the caller says nothing.
         strict: refuse fields that this service does not know, rather than ignore what they ask for.
 
     Raises:
@@ -76,7 +80,7 @@ def read_wishes(fields: dict[str, str], keep: Keep, *, strict: bool) -> Wishes:
     if len(said.get("metadata", "")) > FIELD_MAX_BYTES:
         raise MalformedRequest(f"metadata: must not have more than {FIELD_MAX_BYTES} characters")
     try:
-        return Wishes.model_validate({"keep": keep, **said})
+        return Wishes.model_validate(said)
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
         raise MalformedRequest(f"{faults}.") from error

@@ -1,10 +1,11 @@
 """Redis connections, and the Celery doorbell: a message says "this model has work" and carries no ids."""
 
-from typing import Any
+import time
+from typing import Any, Self
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from redis import Redis, RedisError
+from redis import ConnectionError, Redis, RedisError, TimeoutError  # noqa: A004 - they are named so
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -15,15 +16,46 @@ SESSION_TASK = "turno.session"
 _TIMEOUT_SECONDS = 0.5  # a request must never hang on a dead Redis (celery/celery#4296, #4556)
 
 
+_QUIET_SECONDS = 2.0  # after an answer that did not come in time
+
+
+class Breaker(Retry):
+    """One immediate retry of a broken connection; a server that does not answer in time is left alone for a while.
+
+    The retry: the pool's connection may be left over from before a restart of the server. The breaker: whoever waited
+    for nothing spares those behind them the same wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(NoBackoff(), 1, supported_errors=(ConnectionError,))
+        self._quiet_until = 0.0
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self  # redis-py copies it into each connection; the state is the server's
+
+    def call_with_retry(self, *arguments: Any, **options: Any) -> Any:
+        """See `Retry.call_with_retry`.
+
+        Raises:
+            ConnectionError: at once, while the server is left alone.
+        """
+        if time.monotonic() < self._quiet_until:
+            raise ConnectionError("Redis did not answer a moment ago.")
+        try:
+            return super().call_with_retry(*arguments, **options)
+        except TimeoutError:
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
+            raise
+
+
 def connect_redis(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> Redis:
     """A client that answers or fails within about a second; connects on first use."""
     require_redis_url(url)
-    # one immediate retry: the pool's connection may be left over from before a restart of the server
     return Redis.from_url(
         url,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 1),
+        retry=Breaker(),
         health_check_interval=15,
     )
 

@@ -78,9 +78,10 @@ def versions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
     return {row.id: row.version for row in rows}
 
 
-def longest_wait_seconds(connection: sa.Connection) -> float:
-    """For how long the job that has waited longest has; 0 when none waits."""
-    since = connection.scalars(sa.select(jobs.c.queued_at).where(QUEUED).order_by(jobs.c.queued_at).limit(1)).first()
+def longest_wait_seconds(connection: sa.Connection, model: str) -> float:
+    """For how long the job that has waited longest for this model has; 0 when none waits."""
+    waiting = sa.select(jobs.c.queued_at).where(QUEUED, jobs.c.model == model)
+    since = connection.scalars(waiting.order_by(jobs.c.queued_at).limit(1)).first()
     return 0.0 if since is None else (now(connection) - since).total_seconds()
 
 

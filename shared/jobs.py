@@ -130,8 +130,8 @@ class NewJob(Queued):
 
     @property
     def deadline_at(self) -> datetime | None:
-        """When it fails unless a worker has it by then."""
-        return None if self.deadline_seconds is None else self.received_at + timedelta(seconds=self.deadline_seconds)
+        """When it fails unless a worker has it by then; a slow upload takes nothing of it."""
+        return None if self.deadline_seconds is None else self.queued_at + timedelta(seconds=self.deadline_seconds)
 
 
 @dataclass(frozen=True, slots=True)

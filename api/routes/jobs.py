@@ -125,9 +125,10 @@ async def retry(job_id: JobId, request: Request, response: Response, services: S
     """Runs a failed or canceled job again under the same id."""
     job = await lookup.find(services, caller, job_id)
     request.state.job = job.id
-    done = await in_thread(
-        lambda: services.database.write(lambda connection: jobstore.retry(connection, job.id), durable=True)
-    )
+    async with services.backlog.room():
+        done = await in_thread(
+            lambda: services.database.write(lambda connection: jobstore.retry(connection, job.id), durable=True)
+        )
     job = await lookup.find(services, caller, job.id)
     if not done and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
         raise MoveRefused("The job's image was not kept beyond its end: submit it anew.")

@@ -88,6 +88,21 @@ def test_without_redis_sql_counts(narrow: Service, redis_server: Any) -> None:
         redis_server.start()
 
 
+def test_a_batch_that_would_never_fit_is_not_told_to_come_back(narrow: Service) -> None:
+    answer = _batch(narrow, 6)
+    assert_problem(answer, 413, "upload-too-large")
+    assert "Retry-After" not in answer.headers
+    assert narrow.is_empty()
+
+
+def test_a_retry_needs_room_too(narrow: Service) -> None:
+    job_id = narrow.queued(jpeg())
+    narrow.client.post(f"/v1/jobs/{job_id}/cancel")
+    others = [narrow.queued(jpeg()) for _ in range(5)]
+    assert_problem(narrow.client.post(f"/v1/jobs/{job_id}/retry"), 503, "queue-full")
+    assert sorted(narrow.waiting_ids()) == sorted(others)
+
+
 def _age(service: Service, job_id: str, age: timedelta) -> None:
     older = sa.update(jobs).where(jobs.c.id == job_id).values(queued_at=clock(-age.total_seconds()))
     service.database.write(lambda connection: connection.execute(older))

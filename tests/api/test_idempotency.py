@@ -190,3 +190,12 @@ def test_a_name_that_looks_like_anothers_id_leads_to_the_callers_own_job(make_se
     assert service.client.get(f"/v1/jobs/{theirs}").json()["id"] == mine["id"]
     assert service.client.delete(f"/v1/jobs/{theirs}").status_code == 204
     assert service.job(theirs).erased_at is None
+
+
+def test_a_replay_is_one_whatever_the_deployment_keeps_by_now(make_service: MakeService) -> None:
+    first = make_service(api_key=KEY).submit(jpeg(), **{"Idempotency-Key": "once"}).json()["id"]
+    later = make_service(api_key=KEY, keep="result")
+    assert later.submit(jpeg(), **{"Idempotency-Key": "once"}).json()["id"] == first
+    files, fields = {"file": ("photo.jpg", jpeg())}, {"model": "leaf-health"}
+    answer = later.client.post("/v1/jobs", files=files, data=fields, headers={"Idempotency-Key": "once"})
+    assert answer.json()["id"] == first

@@ -162,6 +162,20 @@ def test_an_upload_that_is_fast_enough_may_take_its_time(
     assert exchange.status == 202
 
 
+def test_an_upload_that_falls_silent_is_cut_off_however_fast_it_began(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.uploads._SILENCE_SECONDS", 0.2)
+    service = make_service(api_key=KEY, upload_min_bytes_per_second=1)
+
+    async def begin() -> AsyncIterator[bytes]:
+        yield jpeg(width_px=400, height_px=300)
+        await asyncio.Event().wait()
+
+    exchange = _exchange(service, "/v1/jobs", {"Content-Type": "image/jpeg", "Transfer-Encoding": "chunked"}, begin())
+    assert (exchange.status, exchange.problem()["code"]) == (408, "upload-too-slow")
+
+
 def test_an_upload_ends_before_what_it_stored_would_be_taken_for_left_over(
     make_service: MakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,11 +18,11 @@ def _now(database: Database) -> datetime:
 
 def test_a_deadline_that_has_passed_ends_what_waits_and_nothing_else(database: Database) -> None:
     long_ago = _now(database) - timedelta(seconds=100)
-    add(database, "late", "running", "done", received_at=long_ago, deadline_seconds=90)
-    add(database, "in time", received_at=long_ago, deadline_seconds=1000)
-    add(database, "patient", received_at=long_ago)
+    add(database, "late", "running", "done", queued_at=long_ago, deadline_seconds=90)
+    add(database, "in time", queued_at=long_ago, deadline_seconds=1000)
+    add(database, "patient", queued_at=long_ago)
     assert claim(database, "late", "running", "done") == []
-    add(database, "taken", received_at=long_ago, deadline_seconds=200)
+    add(database, "taken", queued_at=long_ago, deadline_seconds=200)
     claim(database, "taken")
     ended = _expire(database)
     assert sorted(job.id for job in ended) == ["done", "late", "running"]
@@ -34,14 +34,14 @@ def test_a_deadline_that_has_passed_ends_what_waits_and_nothing_else(database: D
 
 
 def test_a_claimed_job_is_finished_whatever_its_deadline(database: Database) -> None:
-    add(database, "a", received_at=_now(database), deadline_seconds=100)
+    add(database, "a", queued_at=_now(database), deadline_seconds=100)
     (claimed,) = claim(database, "a")
     assert succeed(database, claimed)
     assert get(database, "a").status == "succeeded"
 
 
 def test_a_deadline_begins_anew_with_a_retry(database: Database) -> None:
-    add(database, "a", received_at=_now(database) - timedelta(days=1), deadline_seconds=60)
+    add(database, "a", queued_at=_now(database) - timedelta(days=1), deadline_seconds=60)
     (ended,) = _expire(database)
     assert ended.version == 2
     assert database.write(lambda connection: jobstore.retry(connection, "a"))
@@ -52,7 +52,7 @@ def test_a_deadline_begins_anew_with_a_retry(database: Database) -> None:
 
 
 def test_a_job_without_a_deadline_gets_none_by_a_retry(database: Database) -> None:
-    add(database, "a", received_at=datetime.now(UTC))
+    add(database, "a", queued_at=datetime.now(UTC))
     database.write(lambda connection: jobstore.cancel(connection, "a"))
     assert database.write(lambda connection: jobstore.retry(connection, "a"))
     assert get(database, "a").deadline_at is None

@@ -61,7 +61,10 @@ STATEMENTS: dict[str, tuple[Callable[[sa.Connection], Any], str]] = {
     "spend_images": (lambda connection: jobstore.spend_images(connection, 10), "ix_jobs_spent_image"),
     "forget_keys": (lambda connection: jobstore.forget_keys(connection, _LATER), "ix_jobs_remembered_key"),
     "expire": (jobstore.expire, "ix_jobs_deadline"),
-    "longest_wait_seconds": (jobqueries.longest_wait_seconds, "ix_jobs_waiting_since"),
+    "longest_wait_seconds": (
+        lambda connection: jobqueries.longest_wait_seconds(connection, "leaf"),
+        "ix_jobs_waiting_since",
+    ),
     "queued_count": (lambda connection: jobqueries.queued_count(connection, 10), "ix_jobs_unsucceeded"),
     "first_with a key": (
         lambda connection: jobqueries.first_with(connection, "key-a", idempotency_key="one"),

@@ -152,7 +152,6 @@ class _ModelLine:
             self.turns, self.served = {}, {}
         return taken
 
-
     def leave(self, job: NewJob) -> None:
         if self.standing.pop(job.id, None):
             self.turns[job.priority, job.caller] -= 1

@@ -106,8 +106,8 @@ def test_only_jobs_whose_model_nobody_served_for_an_hour_are_ended(bench: Bench,
 
 def test_who_was_ended_waiting_stands_in_no_line(bench: Bench, courier: Courier) -> None:
     now = bench.database.read(jobqueries.now)
-    add(bench.database, "late", received_at=now - timedelta(seconds=9), deadline_seconds=5)
-    add(bench.database, "in time", received_at=now, deadline_seconds=500)
+    add(bench.database, "late", queued_at=now - timedelta(seconds=9), deadline_seconds=5)
+    add(bench.database, "in time", queued_at=now, deadline_seconds=500)
     courier.audit()
     assert bench.line.depth("leaf") == 2
     assert [job.id for job in courier.end_late()] == ["late"]

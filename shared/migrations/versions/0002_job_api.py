@@ -19,7 +19,7 @@ _JOB_INDEXES = (
     ("ix_jobs_shown", ["id"], "erased_at IS NULL"),
     ("ix_jobs_caller_unsucceeded", ["caller", "status", "id"], "status <> 'succeeded'"),
     ("ix_jobs_unsucceeded", ["status", "id"], "status <> 'succeeded'"),
-    ("ix_jobs_waiting_since", ["queued_at"], "status = 'queued'"),
+    ("ix_jobs_waiting_since", ["model", "queued_at"], "status = 'queued'"),
     ("ix_jobs_deadline", ["deadline_at"], "status = 'queued' AND deadline_at IS NOT NULL"),
     ("ix_jobs_batch", ["batch_id", "batch_index"], "batch_id IS NOT NULL"),
     ("ix_jobs_kept", ["finished_at"], f"{_KEPT} AND keep <> 'nothing'"),
