@@ -100,11 +100,13 @@ class Settings(BaseSettings):
     upload_min_bytes_per_second: int = Field(
         1000,
         ge=0,
-        description="A request body that arrives slower, after its first 10 s, is cut off; 0 waits for ever.",
+        description="A body that comes slower, after its first 10 s, or is silent for 30 s, is cut off; 0: after 6 h.",
     )
     batch_files_max: int = Field(500, ge=2, le=5000, description="Most images in one POST /v1/batches.")
     batch_upload_max_bytes: int = Field(1_000_000_000, gt=0, description="Largest POST /v1/batches in all.")
-    queue_max: int = Field(100_000, ge=1, description="Jobs that may wait; beyond, submissions get 503 queue-full.")
+    queue_max: int = Field(
+        100_000, ge=1, description="Jobs that may wait, uploads under way included; beyond: 503 queue-full."
+    )
     queue_max_age_seconds: float = Field(
         86_400, gt=0, description="While a job has waited for longer than this, submissions get 503 queue-full."
     )

@@ -19,7 +19,8 @@ that its job failed with.
 |---|---|---|
 {rows}
 
-With 429 and 503 comes `Retry-After`, with 401 `WWW-Authenticate`. The request id finds the request in the service's log.
+With 429 and 503 comes `Retry-After`, with 401 `WWW-Authenticate`. The request id finds the request in the service's
+log.
 
 Made by `make docs` from `shared/errors.py` and `api/problems.py`: change the sentences there.
 """

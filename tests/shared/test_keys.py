@@ -1,6 +1,5 @@
 """Which keys are taken, and what may be said of them."""
 
-import secrets
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from shared.settings import Settings
 from tests.shared.keys import make_key, revoke_key
 
 KEY = "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA"
-OTHER = secrets.token_urlsafe(32)
+OTHER = "Z7qL2pX9wE4rT6yU1iO3aS5dF8gH0jKm"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
