@@ -88,8 +88,9 @@ def s3(_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model, prepared once for all tests."""
-    state = tmp_path_factory.mktemp("prepared")
+    """The bundled model, prepared once for all tests, whatever process runs them: the second waits for the first."""
+    base = tmp_path_factory.getbasetemp()
+    state = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared-model"
     prepare_served_model(Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH))  # type: ignore[call-arg]
     return state / "prepared"
 

@@ -31,6 +31,12 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """The number of the running process."""
+        assert self._process
+        return self._process.pid
+
     def client(self) -> Redis:
         """A client of it."""
         return connect_redis(self.url)

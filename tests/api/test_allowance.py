@@ -87,10 +87,13 @@ def test_a_quota_that_is_spent_is_refused_before_the_body_and_only_for_images(li
     accepted = limited.submit(jpeg(), **key.header)
     assert accepted.status_code == 202
     assert standing(accepted)[IMAGES][0] == 0, "as it stands after this image"
-    for method, path in (("POST", "/v1/jobs"), ("PUT", "/v1/jobs/mine"), ("POST", "/v1/batches"), ("POST", "/predict")):
-        answer = limited.client.request(method, path, content=jpeg(), headers=key.header)
+    for path in ("/v1/jobs", "/v1/batches", "/predict"):
+        answer = limited.client.post(path, content=jpeg(), headers=key.header)
         assert_refused(answer, "quota-exceeded", IMAGES)
         assert answer.headers["Connection"] == "close"
+    for method, path, name in (("PUT", "/v1/jobs/mine", {}), ("POST", "/v1/jobs", {"Idempotency-Key": "mine"})):
+        answer = limited.client.request(method, path, content=jpeg(), headers={**key.header, **name})
+        assert_refused(answer, "quota-exceeded", IMAGES)  # once its body has shown that it is no replay
     exchange = Exchange(limited.app)
     assert limited.client.portal is not None
     limited.client.portal.call(exchange.run, "/v1/jobs", key.header, [jpeg()])

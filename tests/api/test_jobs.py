@@ -202,7 +202,7 @@ def test_who_has_the_present_ticket_gets_no_other(service: Service) -> None:
     job_id = service.queued(jpeg())
     path = f"/v1/jobs/{job_id}"
     tag = service.client.get(path).headers["ETag"]
-    for known in (tag, f'"another", W/{tag}', "*"):
+    for known in (tag, f'"another", {tag}', tag.removeprefix("W/"), "*"):
         answer = service.client.get(path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
         assert "Retry-After" in answer.headers

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
+from shared import jobqueries
 from shared.images import open_images
 from shared.tables import jobs
 from tests.conftest import ON_EVERY_DATABASE, StackFactory
@@ -185,7 +186,7 @@ def assert_every_image_has_its_job(stack: Stack) -> None:
         os.utime(path, (0, 0))
     retention = Retention(stack.settings, database, open_images(stack.settings))
     for _ in range(256):
-        retention.sweep()
+        retention.sweep(database.read(jobqueries.now))
     known = sa.select(jobs.c.id).where(jobs.c.erased_at.is_(None))
     assert {path.name for path in images(stack)} == database.read(lambda connection: set(connection.scalars(known)))
     database.close()
