@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -46,7 +46,8 @@ class PostgresServer:
             served_by = psutil.Process(self._process.pid).children(recursive=True)
             self._process.kill()
             for process in served_by:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # they end by themselves when the server is gone
+                    process.kill()
             self._process.wait()
             self._process = None
 
