@@ -12,10 +12,11 @@ from api.refusals import OF_A_BATCH, OF_IMAGES, refusals
 from api.results import BatchResults, as_csv, results_of
 from api.routes.jobs import IdempotencyKey
 from api.schemas import BATCH, BATCH_ACCEPTED, BATCH_ID, BATCH_RESULTS, CSV, ERASED, upload
-from api.services import Caller, Services
+from api.services import Caller, Services, ServiceSet
 from api.threads import in_thread
 from api.withdrawal import leave_line
 from shared import batchstore
+from shared.jobs import Queued
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 BatchId = Annotated[str, Path(**BATCH_ID)]
@@ -83,11 +84,7 @@ async def results_csv(batch_id: BatchId, services: Services, caller: Caller) -> 
 async def cancel(batch_id: BatchId, services: Services, caller: Caller) -> BatchView:
     """Withdraws every job of the batch that has not ended; those that have stay as they are."""
     batch = await find_batch(services, caller, batch_id)
-    withdraw = partial(batchstore.cancel, batch_id=batch.id)
-    gone = await in_thread(lambda: services.database.write(withdraw, durable=True))
-    if gone:
-        await in_thread(leave_line, services, gone)
-        await services.waiting.announce([job.id for job in gone])
+    await _withdraw(services, partial(batchstore.cancel, batch_id=batch.id))
     return await batches.view(services, batch)
 
 
@@ -101,8 +98,11 @@ async def cancel(batch_id: BatchId, services: Services, caller: Caller) -> Batch
 async def erase(batch_id: BatchId, services: Services, caller: Caller) -> None:
     """Erases every image and result of the batch, canceling what has not ended; its id answers 410 from then on."""
     batch = await find_batch(services, caller, batch_id)
-    bury = partial(batchstore.erase, batch_id=batch.id)
-    gone = await in_thread(lambda: services.database.write(bury, durable=True))
+    await _withdraw(services, partial(batchstore.erase, batch_id=batch.id))
+
+
+async def _withdraw(services: ServiceSet, move: "partial[list[Queued]]") -> None:
+    gone = await in_thread(lambda: services.database.write(move, durable=True))
     if gone:
         await in_thread(leave_line, services, gone)
         await services.waiting.announce([job.id for job in gone])
