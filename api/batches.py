@@ -5,16 +5,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
 import uuid_utils
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from api.lookup import find_batch
+from api.lookup import require_batch
 from api.places import NOWHERE, places
 from api.services import ServiceSet
 from api.submission import idempotency_key, wishes_for
-from api.threads import in_thread
 from api.uploads import Receiver, Upload
 from shared import batchstore
 from shared.errors import BatchRefused, KeyReused, StoreUnavailable
@@ -96,7 +94,8 @@ async def submit_batch(request: Request, services: ServiceSet, caller: ApiKey) -
     received_at, key = datetime.now(UTC), idempotency_key(request)
     most = services.settings.batch_files_max
     async with services.backlog.room():
-        async with Receiver(request, services.images, services.settings, most_files=most) as receiver:
+        receiving = Receiver(request, services.images, services.settings, named=key is not None, most_files=most)
+        async with receiving as receiver:
             upload = await receiver.receive(lambda fields: wishes_for(services, fields, strict=True))
         batch, arrivals = _rows(services, upload, caller, received_at, key)
         request.state.job = batch.id
@@ -117,11 +116,7 @@ async def _once(
             await services.allowance.charge(caller, len(arrivals))
     if earlier is None:
         # whatever happens now, the images stay: a commit may be unclear, and what has no row is swept
-
-        def write(connection: sa.Connection) -> bool:
-            return batchstore.add(connection, batch, arrivals)
-
-        if await in_thread(lambda: services.database.write(write, durable=True)):
+        if await services.write(lambda connection: batchstore.add(connection, batch, arrivals)):
             services.intake.hurry(arrivals)
             services.accepted.labels(services.model).inc(len(arrivals))
             return batch
@@ -130,15 +125,15 @@ async def _once(
         raise StoreUnavailable
     if earlier.id != batch.id:
         await receiver.forget()
-    found = await find_batch(services, caller, earlier.id)
-    if found.fingerprint != batch.fingerprint:
+    require_batch(earlier, caller)
+    if earlier.fingerprint != batch.fingerprint:
         raise KeyReused
-    return found
+    return earlier
 
 
 async def view(services: ServiceSet, batch: Batch) -> BatchView:
     """The caller's view of a batch."""
-    files = await in_thread(lambda: services.database.read(lambda connection: batchstore.files(connection, batch.id)))
+    files = await services.read(lambda connection: batchstore.files(connection, batch.id))
     counts = Counts(refused=len(batch.refused))
     for file in files:
         setattr(counts, file.status, getattr(counts, file.status) + 1)
@@ -177,7 +172,7 @@ def _rows(
         total=len(upload.stored) + len(upload.refused),
         refused=upload.refused,
         idempotency_key=key,
-        fingerprint=wishes.fingerprint(upload.sha256) if key else None,
+        fingerprint=wishes.fingerprint(upload.sha256) if upload.sha256 else None,
     )
     common: dict[str, Any] = wishes.model_dump(include={"priority", "deadline_seconds", "metadata"})
     return batch, [
@@ -200,6 +195,4 @@ def _rows(
 async def _earlier(services: ServiceSet, batch: Batch) -> Batch | None:
     if (key := batch.idempotency_key) is None:
         return None
-    return await in_thread(
-        lambda: services.database.read(lambda connection: batchstore.first_with(connection, batch.caller, key))
-    )
+    return await services.read(lambda connection: batchstore.first_with(connection, batch.caller, key))

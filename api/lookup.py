@@ -5,7 +5,6 @@ import re
 import sqlalchemy as sa
 
 from api.services import ServiceSet
-from api.threads import in_thread
 from shared import batchstore, jobqueries
 from shared.errors import BatchErased, JobErased, UnknownBatch, UnknownJob
 from shared.jobs import ApiKey, Batch, Job, Scope
@@ -20,8 +19,7 @@ async def find(services: ServiceSet, caller: ApiKey, job_id: str) -> Job:
     Raises:
         UnknownJob, JobErased
     """
-    job = await in_thread(lambda: services.database.read(lambda connection: _look(connection, caller, job_id)))
-    return require(job, caller)
+    return require(await services.read(lambda connection: _look(connection, caller, job_id)), caller)
 
 
 def require(job: Job | None, caller: ApiKey) -> Job:
@@ -64,7 +62,15 @@ async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Bat
     """
     if not _ID.fullmatch(batch_id):
         raise UnknownBatch
-    batch = await in_thread(lambda: services.database.read(lambda connection: batchstore.get(connection, batch_id)))
+    return require_batch(await services.read(lambda connection: batchstore.get(connection, batch_id)), caller)
+
+
+def require_batch(batch: Batch | None, caller: ApiKey) -> Batch:
+    """The batch, if it is the caller's to see.
+
+    Raises:
+        UnknownBatch, BatchErased
+    """
     if batch is None or not _is_for(caller, batch.caller):
         raise UnknownBatch
     if batch.erased_at:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from api.answers import Described, Verdict
 from api.services import ServiceSet
-from api.threads import in_thread
 from api.tickets import TicketError, ticket_error
 from shared import batchstore
 from shared.jobs import TERMINAL, Batch, Job, JobStatus
@@ -43,7 +42,7 @@ class BatchResults(BaseModel):
 
 async def results_of(services: ServiceSet, batch: Batch) -> BatchResults:
     """Every file of the batch in the order in which they were sent, refused ones included."""
-    members = await in_thread(lambda: services.database.read(lambda it: batchstore.members(it, batch.id)))
+    members = await services.read(lambda connection: batchstore.members(connection, batch.id))
     rows = [_row(index, job) for index, job in members]
     rows += [
         FileResult(

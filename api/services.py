@@ -1,19 +1,21 @@
 """What a route may use: the parts that `api.app` put together, reached as one dependency."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 from weakref import WeakValueDictionary
 
+import sqlalchemy as sa
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter
 
 from api.allowance import Allowance
 from api.backlog import Backlog
 from api.intake import Intake
-from api.threads import MOST_SECONDS
+from api.threads import MOST_SECONDS, in_thread
 from api.waiting import Waiting
 from shared.database import Database
 from shared.errors import StoreUnavailable
@@ -22,6 +24,8 @@ from shared.jobs import ApiKey
 from shared.line import Line
 from shared.presence import Presence
 from shared.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,22 @@ class ServiceSet:
     accepted: Counter
     model: str  # the name of the served model
     names: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` finds in the database, asked in a thread.
+
+        Raises:
+            StoreUnavailable: it took too long.
+        """
+        return await in_thread(self.database.read, work)
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` returns, once its changes are durable; in a thread.
+
+        Raises:
+            StoreUnavailable: it took too long, and may yet be done.
+        """
+        return await in_thread(partial(self.database.write, work, durable=True))
 
     @asynccontextmanager
     async def one_at_a_time(self, *name: str | None) -> AsyncIterator[None]:

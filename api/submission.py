@@ -10,7 +10,6 @@ from fastapi import Request
 
 from api.lookup import CLIENT_ID, require
 from api.services import ServiceSet
-from api.threads import in_thread
 from api.uploads import Receiver, Upload
 from api.wishes import Wishes, read_wishes
 from shared import jobqueries
@@ -47,7 +46,8 @@ async def submit(
         raise MalformedRequest("An id has 1 to 100 letters, digits, dots, dashes, tildes or underscores.")
     key = idempotency_key(request)
     async with services.backlog.room():
-        async with Receiver(request, services.images, services.settings) as receiver:
+        named = client_id is not None or key is not None
+        async with Receiver(request, services.images, services.settings, named=named) as receiver:
             upload = await receiver.receive(lambda fields: wishes_for(services, fields, strict=strict))
         new = _new_job(services, upload, caller, received_at, client_id, key)
         request.state.job = new.id
@@ -111,7 +111,6 @@ def _new_job(
     services: ServiceSet, upload: Upload, caller: ApiKey, received_at: datetime, client_id: str | None, key: str | None
 ) -> NewJob:
     (file,), wishes = upload.stored, upload.wishes
-    named = key is not None or client_id is not None
     return NewJob(
         id=file.job_id,
         model=services.model,
@@ -125,7 +124,7 @@ def _new_job(
         metadata=wishes.metadata,
         client_id=client_id,
         idempotency_key=key,
-        fingerprint=wishes.fingerprint(upload.sha256, client_id) if named else None,
+        fingerprint=wishes.fingerprint(upload.sha256, client_id) if upload.sha256 else None,
     )
 
 
@@ -138,7 +137,7 @@ async def _earlier(services: ServiceSet, new: NewJob) -> Job | None:
             connection, new.caller, client_id=new.client_id, idempotency_key=new.idempotency_key
         )
 
-    return await in_thread(lambda: services.database.read(look))
+    return await services.read(look)
 
 
 def _fresh(new: NewJob) -> Job:

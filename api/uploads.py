@@ -46,14 +46,23 @@ class Upload:
     wishes: Wishes
     stored: list[StoredFile]
     refused: list[Refused]
-    sha256: str  # of the files as they came, and of what was refused
+    sha256: str | None  # of the files as they came, and of what was refused; None where the request has no name
 
 
 class Receiver:
     """The files of one request; leaving its context with an error removes them all."""
 
-    def __init__(self, request: Request, images: ImageStore, settings: Settings, *, most_files: int = 1) -> None:
+    def __init__(
+        self, request: Request, images: ImageStore, settings: Settings, *, named: bool, most_files: int = 1
+    ) -> None:
+        """Takes where the files come from and go to.
+
+        Args:
+            named: whether the request has a name under which it may be sent again: only then are digests compared.
+            most_files: how many may come.
+        """
         headers = request.headers
+        self._named = named
         self._request = request
         self._images = images
         self._settings = settings
@@ -85,16 +94,16 @@ class Receiver:
         body.finish()
         wishes = read_wishes(self._fields())
         await self._advance(lambda: wishes)
-        parts = [file.digest() for file in self._files]
+        parts = "\n".join(file.digest() for file in self._files)
         return Upload(
             wishes,
-            [StoredFile(file.job_id, index, file.part.filename) for index, file in self._numbered(good=True)],
+            [StoredFile(file.job_id, at, file.part.filename) for at, file in enumerate(self._files) if file.landed],
             [
-                Refused(index, file.part.filename, file.refusal.code, file.refusal.detail)
-                for index, file in self._numbered(good=False)
+                Refused(at, file.part.filename, file.refusal.code, file.refusal.detail)
+                for at, file in enumerate(self._files)
                 if file.refusal
             ],
-            hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            hashlib.sha256(parts.encode()).hexdigest() if self._named else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -132,12 +141,9 @@ class Receiver:
                 with suppress(OSError, StoreUnavailable):
                     await in_image_thread(self._images.delete, file.job_id)
 
-    def _numbered(self, *, good: bool) -> list[tuple[int, "_File"]]:
-        return [(index, file) for index, file in enumerate(self._files) if (file.refusal is None) == good]
-
     async def _advance(self, read_wishes: Callable[[], Wishes] | None) -> None:
         self._files += [
-            _File(part, self._images, self._settings, alone=self._single)
+            _File(part, self._images, self._settings, alone=self._single, named=self._named)
             for part in self._body.files[len(self._files) :]
         ]
         for file in self._files:
@@ -176,7 +182,7 @@ class Receiver:
 class _File:
     """One file between its first byte and the store."""
 
-    def __init__(self, part: FilePart, images: ImageStore, settings: Settings, *, alone: bool) -> None:
+    def __init__(self, part: FilePart, images: ImageStore, settings: Settings, *, alone: bool, named: bool) -> None:
         self.part = part
         self.job_id: str = uuid_utils.uuid7().hex
         self.incoming = images.receive(self.job_id)
@@ -184,6 +190,7 @@ class _File:
         self.refusal: RequestError | None = None
         self._settings = settings
         self._alone = alone
+        self._named = named
         self._spilled_bytes = 0
         self._sha256 = hashlib.sha256()
 
@@ -227,7 +234,8 @@ class _File:
             self.part.data.clear()
 
     def _append(self, data: bytes | bytearray) -> None:
-        self._sha256.update(data)
+        if self._named:
+            self._sha256.update(data)
         self.incoming.append(data)
 
     def _refuse(self, error: RequestError) -> None:

@@ -1,10 +1,8 @@
-"""Taking jobs back: out of the line, and out of the store."""
-
-from redis import RedisError
+"""Erasing a job: its row, its image, its place in the line."""
 
 from api.services import ServiceSet
 from shared import jobstore
-from shared.jobs import Job, JobStatus, Queued
+from shared.jobs import Job, JobStatus
 from shared.logs import get_logger
 
 log = get_logger(__name__)
@@ -20,12 +18,4 @@ def bury(services: ServiceSet, job: Job) -> None:
     else:
         services.database.write(lambda connection: jobstore.forget_images(connection, [job.id]))
     if job.status is JobStatus.QUEUED:
-        leave_line(services, [job.queued()])
-
-
-def leave_line(services: ServiceSet, jobs: list[Queued]) -> None:
-    """Takes jobs that are not to run any more out of their line."""
-    try:
-        services.line.leave(jobs)
-    except RedisError:
-        return  # whoever takes them finds nothing to claim
+        services.line.leave([job.queued()])

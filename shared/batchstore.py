@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import jobstore
 from shared.jobqueries import JOB_COLUMNS, QUEUED_COLUMNS, job_of, queued_of
 from shared.jobs import Batch, Job, NewJob, Queued, Refused
-from shared.tables import batches, clock, jobs
+from shared.tables import batches, clock, insert_unless_there, jobs
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
 _WAITING = jobs.c.status.in_([sa.literal_column("'queued'"), sa.literal_column("'running'")])
@@ -31,9 +30,8 @@ class File:
 
 def add(connection: sa.Connection, batch: Batch, arrivals: Sequence[NewJob]) -> bool:
     """A batch and its jobs become rows together; False when its idempotency key has one already."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {**asdict(batch), "refused": [asdict(one) for one in batch.refused]}
-    landed = connection.execute(insert(batches).values(row).on_conflict_do_nothing().returning(batches.c.id)).first()
+    landed = connection.execute(insert_unless_there(connection, batches).values(row).returning(batches.c.id)).first()
     if landed is None:
         return False
     jobstore.add(connection, arrivals)

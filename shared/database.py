@@ -13,6 +13,8 @@ from filelock import FileLock
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from shared.errors import OperatorError
+
 T = TypeVar("T")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 POSTGRES_ENCODING: dict[str, Any] = {"client_encoding": "utf8"}  # else a SQL_ASCII database answers in bytes
@@ -113,6 +115,12 @@ def migrate(url: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.migrating"):
         command.upgrade(config, "head")
+
+
+def unusable_database(error: Exception) -> OperatorError:
+    """What the person at the terminal hears of a database that cannot be used."""
+    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+    return OperatorError(f"The database cannot be used ({reason}): check DATABASE_URL.")
 
 
 def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
 from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
 from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome
-from shared.tables import clock, jobs
+from shared.tables import clock, insert_unless_there, jobs
 
 _AT_ONCE = 500
 
@@ -27,10 +26,8 @@ def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> set[str]:
     One whose id is there already, after an unclear commit, stays as it is; so does the first with an idempotency
     key or a client's id: `jobqueries.first_with` finds it.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    rows = connection.execute(
-        insert(jobs).on_conflict_do_nothing().returning(jobs.c.id), [_row(job) for job in arrivals]
-    )
+    insert = insert_unless_there(connection, jobs).returning(jobs.c.id)
+    rows = connection.execute(insert, [_row(job) for job in arrivals])
     return set(rows.scalars())
 
 

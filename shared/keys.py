@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import keystore
-from shared.database import Database
+from shared.database import Database, unusable_database
 from shared.errors import OperatorError
 from shared.jobs import ApiKey, Scope
 from shared.keystore import StoredKey
@@ -112,12 +112,6 @@ def table_has_live_key(settings: Settings) -> bool:
             database.close()
     except SQLAlchemyError as error:
         raise unusable_database(error) from error
-
-
-def unusable_database(error: Exception) -> OperatorError:
-    """What the person at the terminal hears of a database that cannot be used."""
-    reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-    return OperatorError(f"The database cannot be used ({reason}): check DATABASE_URL.")
 
 
 def new_secret() -> str:

@@ -10,8 +10,9 @@ SQL holds the truth; whatever is lost here, the courier's audit puts back.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from shared.jobs import Queued
 
@@ -81,9 +82,13 @@ class Line:
         return [id_.decode() for id_ in self._take(keys=_keys(model), args=[_CLASS_WIDTH, most])]
 
     def leave(self, jobs: Iterable[Queued]) -> None:
-        """Takes jobs out, wherever they stand; their callers' later jobs move up."""
-        for model, entries in _entries(jobs).items():
-            self._leave(keys=_keys(model), args=entries)
+        """Takes out jobs that are not to run any more; their callers' later jobs move up.
+
+        A line that does not answer keeps them: whoever takes them finds nothing to claim.
+        """
+        with suppress(RedisError):
+            for model, entries in _entries(jobs).items():
+                self._leave(keys=_keys(model), args=entries)
 
     def missing(self, model: str, ids: Sequence[str]) -> set[str]:
         """Which of these ids do not stand in the line."""

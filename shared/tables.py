@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -148,3 +149,9 @@ _partial(batches, "ix_batches_kept", "received_at", where="erased_at IS NULL")
 _partial(batches, "ix_batches_remembered_key", "received_at", where="idempotency_key IS NOT NULL")
 _partial(batches, "uq_batches_key", "caller", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True)
 sa.Index("uq_keys_digest", keys.c.digest, unique=True)
+
+
+def insert_unless_there(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that leaves rows alone whose id, or whatever else is unique, is there already."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()

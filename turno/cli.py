@@ -106,14 +106,14 @@ def migrate() -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from shared.database import migrate as bring_up_to_date
+    from shared.database import unusable_database
     from shared.settings import load_settings
 
     settings = load_settings()
     try:
         bring_up_to_date(settings.sql_url)
     except (SQLAlchemyError, CommandError, OSError) as error:
-        reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-        raise OperatorError(f"The database cannot be used ({reason}): check DATABASE_URL.") from error
+        raise unusable_database(error) from error
 
 
 @app.command()

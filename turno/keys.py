@@ -115,8 +115,7 @@ def _in_database(work: "Callable[[sa.Connection], T]") -> T:
     """What `work` returns, committed; the database is brought up to date first."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from shared.database import Database
-    from shared.keys import unusable_database
+    from shared.database import Database, unusable_database
     from shared.settings import load_settings
     from turno.cli import migrate
 

@@ -10,10 +10,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
+import sqlalchemy as sa
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -68,13 +68,12 @@ class Courier:
     def abandon(self, now: datetime) -> list[Job]:
         """Ends jobs whose model nobody has served for an hour: 202 said that they would end."""
         before = now - timedelta(seconds=_MODEL_GONE_SECONDS)
-        return self._leave(
-            self._database.write(partial(jobstore.abandon, served=[self._served], before=before), durable=True)
-        )
+        abandon = partial(jobstore.abandon, served=[self._served], before=before)
+        return self._end_waiting(abandon)
 
     def end_late(self) -> list[Job]:
         """Ends jobs that no worker has taken before their deadline."""
-        return self._leave(self._database.write(jobstore.expire, durable=True))
+        return self._end_waiting(jobstore.expire)
 
     def expire(self, now: datetime) -> list[Job]:
         """Requeues, or gives up, jobs whose lease ran out before `now`, the database's time.
@@ -91,10 +90,9 @@ class Courier:
             return []
         return self._database.write(partial(jobstore.requeue_lapsed, now=now), durable=True)
 
-    def _leave(self, ended: list[Job]) -> list[Job]:
-        if ended:
-            with suppress(RedisError):  # whoever takes them finds nothing to claim
-                self._line.leave(job.queued() for job in ended)
+    def _end_waiting(self, move: Callable[[sa.Connection], list[Job]]) -> list[Job]:
+        ended = self._database.write(move, durable=True)
+        self._line.leave(job.queued() for job in ended)
         return ended
 
     def _mend(self, page: list[Queued]) -> bool:

@@ -14,7 +14,6 @@ from api.routes.jobs import IdempotencyKey
 from api.schemas import BATCH, BATCH_ACCEPTED, BATCH_ID, BATCH_RESULTS, CSV, ERASED, upload
 from api.services import Caller, Services, ServiceSet
 from api.threads import in_thread
-from api.withdrawal import leave_line
 from shared import batchstore
 from shared.jobs import Queued
 
@@ -102,7 +101,6 @@ async def erase(batch_id: BatchId, services: Services, caller: Caller) -> None:
 
 
 async def _withdraw(services: ServiceSet, move: "partial[list[Queued]]") -> None:
-    gone = await in_thread(lambda: services.database.write(move, durable=True))
-    if gone:
-        await in_thread(leave_line, services, gone)
+    if gone := await services.write(move):
+        await in_thread(services.line.leave, gone)
         await services.waiting.announce([job.id for job in gone])

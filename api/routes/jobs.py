@@ -1,5 +1,6 @@
 """Jobs over HTTP: submit an image, look at its ticket, withdraw, repeat or erase it."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request, Response
@@ -12,7 +13,7 @@ from api.services import Caller, Services, ServiceSet
 from api.submission import submit
 from api.threads import in_thread
 from api.tickets import Ticket
-from api.withdrawal import bury, leave_line
+from api.withdrawal import bury
 from shared import jobstore
 from shared.errors import MoveRefused
 from shared.jobs import ApiKey, JobStatus
@@ -22,11 +23,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 JobId = Annotated[str, Path(**JOB_ID)]
 IdempotencyKey = Annotated[
     str | None,
-    Header(
-        min_length=1,
-        max_length=257,
-        **IDEMPOTENCY_KEY,
-    ),
+    Header(min_length=1, max_length=257, **IDEMPOTENCY_KEY),
 ]
 
 
@@ -103,13 +100,11 @@ async def cancel(job_id: JobId, request: Request, services: Services, caller: Ca
     """Withdraws a job that has not ended; 409 with its real state when it has."""
     job = await lookup.find(services, caller, job_id)
     request.state.job = job.id
-    done = await in_thread(
-        lambda: services.database.write(lambda connection: jobstore.cancel(connection, job.id), durable=True)
-    )
+    done = await services.write(partial(jobstore.cancel, job_id=job.id))
     job = await lookup.find(services, caller, job.id)
     if not done:
         raise MoveRefused(f"The job has {job.status} already; only queued and running jobs can be canceled.")
-    await in_thread(leave_line, services, [job.queued()])
+    await in_thread(services.line.leave, [job.queued()])
     await services.waiting.announce([job.id])
     return await tickets.ticket(services, job)
 
@@ -126,9 +121,7 @@ async def retry(job_id: JobId, request: Request, response: Response, services: S
     job = await lookup.find(services, caller, job_id)
     request.state.job = job.id
     async with services.backlog.room():
-        done = await in_thread(
-            lambda: services.database.write(lambda connection: jobstore.retry(connection, job.id), durable=True)
-        )
+        done = await services.write(partial(jobstore.retry, job_id=job.id))
     job = await lookup.find(services, caller, job.id)
     if not done and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
         raise MoveRefused("The job's image was not kept beyond its end: submit it anew.")

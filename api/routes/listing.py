@@ -11,7 +11,6 @@ from api.lookup import find_batch
 from api.refusals import OF_A_BATCH, refusals
 from api.schemas import TICKET_PAGE
 from api.services import Caller, Services
-from api.threads import in_thread
 from api.tickets import Ticket
 from shared import jobqueries
 from shared.errors import MalformedRequest
@@ -76,9 +75,7 @@ async def list_jobs(
         created_after=query.created_after,
         created_before=query.created_before,
     )
-    found = await in_thread(
-        lambda: services.database.read(lambda it: jobqueries.page(it, selection, query.cursor, query.limit + 1))
-    )
+    found = await services.read(lambda it: jobqueries.page(it, selection, query.cursor, query.limit + 1))
     page, older = found[: query.limit], found[query.limit :]
     following = None
     if older:

@@ -15,6 +15,7 @@ from typing import IO
 
 import pytest
 
+from tests.turno.faulty_server import FaultyServer
 from tests.waiting import wait_for
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -102,3 +103,10 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Start]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    """A server that answers as a test tells it to, faults included."""
+    with FaultyServer().running() as server:
+        yield server

@@ -19,12 +19,6 @@ KEY = "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA"
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer().running() as server:
-        yield server
-
-
-@pytest.fixture
 def turno(server: FaultyServer) -> Iterator[Turno]:
     with Turno(server.url, KEY, timeout_seconds=5, retry_seconds=20) as turno:
         yield turno

@@ -16,12 +16,6 @@ MANY = 250
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer().running() as server:
-        yield server
-
-
-@pytest.fixture
 def turno(server: FaultyServer) -> Iterator[Turno]:
     with Turno(server.url, timeout_seconds=5, retry_seconds=20) as turno:
         yield turno

@@ -13,12 +13,6 @@ RUNNING = {**TICKET, "status": "running", "result": None, "version": 2}
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer().running() as server:
-        yield server
-
-
-@pytest.fixture
 def turno(server: FaultyServer) -> Iterator[Turno]:
     with Turno(server.url, timeout_seconds=5, retry_seconds=5) as turno:
         yield turno

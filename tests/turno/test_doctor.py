@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from turno.doctor import bounded, examination
 
 KEY = "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA"
 HEALTHY = ROOT / "api" / "static" / "examples" / "healthy.jpg"
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer().running() as server:
-        yield server
 
 
 def examined(url: str, *options: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,6 @@ def photos(tmp_path: Path) -> Path:
     (folder / ".hidden").write_text("neither")
     (folder / "torn.jpg").write_bytes((EXAMPLES / "rust.jpg").read_bytes()[:500])
     return folder
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer().running() as server:
-        yield server
 
 
 def refusal(ran: Ran) -> str:
