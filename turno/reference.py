@@ -22,7 +22,7 @@ that its job failed with.
 With 429 and 503 comes `Retry-After`, with 401 `WWW-Authenticate`. The request id finds the request in the service's
 log.
 
-Made by `make docs` from `shared/errors.py` and `api/problems.py`: change the sentences there.
+Made by `make docs` from `shared/errors/` and `api/problems.py`: change the sentences there.
 """
 _DIAGRAM = re.compile(r"(<!-- generated from shared/jobs\.py by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
