@@ -12,7 +12,7 @@ from api.backlog import Backlog
 from api.guard import Guard
 from api.intake import Intake
 from api.keyring import LiveKeys
-from api.routes import batches, events, jobs, listing, page, predict, probes
+from api.routes import batches, deliveries, events, jobs, listing, page, predict, probes, webhooks
 from api.services import ServiceSet
 from api.waiting import Waiting
 from shared.broker import Bell, connect_redis, make_celery
@@ -23,6 +23,7 @@ from shared.line import Line
 from shared.logs import configure_logging
 from shared.metrics import ServiceCollector
 from shared.models import served_model_name
+from shared.netguard import parse_networks
 from shared.presence import Presence
 from shared.settings import Settings, load_settings
 
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for module in (listing, jobs, events, batches, predict, probes, page):
+    for module in (listing, jobs, events, batches, webhooks, deliveries, predict, probes, page):
         app.include_router(module.router)
     page.mount_static(app)
     openapi.install(app)
@@ -96,4 +97,5 @@ def _put_together(settings: Settings) -> ServiceSet:
         registry=registry,
         accepted=Counter("turno_jobs_accepted", "Jobs accepted by this process.", ["model"], registry=registry),
         model=model,
+        networks=parse_networks(settings.webhook_allow_networks),
     )

@@ -14,8 +14,10 @@ from api.places import NOWHERE, places
 from api.services import ServiceSet
 from api.submission import idempotency_key, wishes_for
 from api.uploads import Receiver, Upload
+from api.webhooks import require_address
 from shared import batchstore
 from shared.errors import BatchRefused, KeyReused, StoreUnavailable
+from shared.hooks import Event
 from shared.jobs import ApiKey, Batch, JobStatus, NewJob
 
 _STATUSES: list[Any] = [*JobStatus, batchstore.ERASED]
@@ -96,7 +98,7 @@ async def submit_batch(request: Request, services: ServiceSet, caller: ApiKey) -
     async with services.backlog.room():
         receiving = Receiver(request, services.images, services.settings, named=key is not None, most_files=most)
         async with receiving as receiver:
-            upload = await receiver.receive(lambda fields: wishes_for(services, fields, strict=True))
+            upload = await receiver.receive(lambda fields: wishes_for(services, fields, several=True))
         batch, arrivals = _rows(services, upload, caller, received_at, key)
         request.state.job = batch.id
         async with services.one_at_a_time("batch", caller.id, key) if key else nullcontext():
@@ -112,6 +114,8 @@ async def _once(
         if (earlier := await _earlier(services, batch)) is None:
             if not arrivals:
                 raise BatchRefused(refused=[asdict(one) for one in batch.refused])
+            if arrivals[0].webhook_url:
+                await require_address(services, arrivals[0].webhook_url)
             await services.backlog.require_room(len(arrivals), held=1)
             await services.allowance.charge(caller, len(arrivals))
     if earlier is None:
@@ -174,7 +178,7 @@ def _rows(
         idempotency_key=key,
         fingerprint=wishes.fingerprint(upload.sha256) if upload.sha256 else None,
     )
-    common: dict[str, Any] = wishes.model_dump(include={"priority", "deadline_seconds", "metadata"})
+    common: dict[str, Any] = wishes.model_dump(include={"priority", "deadline_seconds", "metadata", "webhook_url"})
     return batch, [
         NewJob(
             id=file.job_id,
@@ -186,6 +190,7 @@ def _rows(
             queued_at=queued_at,
             batch_id=batch.id,
             batch_index=file.index,
+            webhook_events=wishes.told([Event.BATCH_COMPLETED]),
             **common,
         )
         for file in upload.stored

@@ -43,6 +43,7 @@ _READING = {"GET", "HEAD", "OPTIONS"}
 # (path and all below it, needed to read, needed for anything else), the first that fits; None: any key will do
 _SCOPES = (
     ("/v1/models", None, Scope.WRITE),
+    ("/v1/webhooks", Scope.WRITE, Scope.WRITE),  # their secrets are no reader's business
     ("/v1", Scope.READ, Scope.WRITE),
     ("/predict", None, Scope.WRITE),
 )

@@ -9,7 +9,7 @@ from shared import batchstore, jobqueries
 from shared.errors import BatchErased, JobErased, UnknownBatch, UnknownJob
 from shared.jobs import ApiKey, Batch, Job, Scope
 
-_ID = re.compile(r"[0-9a-f]{32}")
+ID = re.compile(r"[0-9a-f]{32}")
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
 
 
@@ -28,7 +28,7 @@ def require(job: Job | None, caller: ApiKey) -> Job:
     Raises:
         UnknownJob, JobErased
     """
-    if job is None or not _is_for(caller, job.caller):
+    if job is None or not is_for(caller, job.caller):
         raise UnknownJob
     if job.erased_at:
         raise JobErased
@@ -60,7 +60,7 @@ async def find_batch(services: ServiceSet, caller: ApiKey, batch_id: str) -> Bat
     Raises:
         UnknownBatch, BatchErased
     """
-    if not _ID.fullmatch(batch_id):
+    if not ID.fullmatch(batch_id):
         raise UnknownBatch
     return require_batch(await services.read(lambda connection: batchstore.get(connection, batch_id)), caller)
 
@@ -71,7 +71,7 @@ def require_batch(batch: Batch | None, caller: ApiKey) -> Batch:
     Raises:
         UnknownBatch, BatchErased
     """
-    if batch is None or not _is_for(caller, batch.caller):
+    if batch is None or not is_for(caller, batch.caller):
         raise UnknownBatch
     if batch.erased_at:
         raise BatchErased
@@ -79,9 +79,9 @@ def require_batch(batch: Batch | None, caller: ApiKey) -> Batch:
 
 
 def _look(connection: sa.Connection, caller: ApiKey, job_id: str) -> Job | None:
-    if _ID.fullmatch(job_id):
+    if ID.fullmatch(job_id):
         for job in jobqueries.get(connection, [job_id]):
-            if _is_for(caller, job.caller):
+            if is_for(caller, job.caller):
                 return job
     # a caller's own name may look like one of ours, and be another caller's job's
     if CLIENT_ID.fullmatch(job_id):
@@ -89,5 +89,6 @@ def _look(connection: sa.Connection, caller: ApiKey, job_id: str) -> Job | None:
     return None
 
 
-def _is_for(caller: ApiKey, owner: str) -> bool:
+def is_for(caller: ApiKey, owner: str) -> bool:
+    """Whether what is this owner's is the caller's to see."""
     return owner == caller.id or caller.may(Scope.ADMIN)

@@ -22,8 +22,9 @@ Send an image, get a ticket, come back with the ticket for the answer.
 
 `POST /v1/jobs` answers 202 with a ticket once the image is safe; from then on the job ends, once, as `succeeded`,
 `failed` or `canceled`. Its ticket is polled (`GET`, with `Prefer: wait=N` for a long poll) or watched
-(`text/event-stream`). A submission that broke off is sent again under the same `Idempotency-Key`, or the same id with
-`PUT`, and gets the same job.
+(`text/event-stream`), or its end is told to an address of yours (`webhook_url`, and the routes of `webhooks`; signed as
+Standard Webhooks 1.0.0 asks). A submission that broke off is sent again under the same `Idempotency-Key`, or the same
+id with `PUT`, and gets the same job.
 
 **Keys.** Every route but `/livez` and `/readyz` needs a key, as `X-API-Key` or `Authorization: Bearer`; the scope it
 must have stands at the route, and `admin` is all of them. A service without any key answers on its own machine alone.
@@ -36,6 +37,7 @@ Whatever the route, an unknown address is 404 `unknown-route`, a method that it 
 _TAGS = [
     {"name": "jobs", "description": "One image, one ticket."},
     {"name": "batches", "description": "Many images in one request, with one progress and one table of results."},
+    {"name": "webhooks", "description": "Who is told when jobs end, signed and retried for three days; and the log."},
     {"name": "predict", "description": "The blocking contract of older clients, served through the same line."},
     {"name": "operation", "description": "What is served, and whether it is well."},
 ]

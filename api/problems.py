@@ -95,11 +95,6 @@ def error_of(code: str, detail: str | None) -> errors.TurnoError:
     return _BY_CODE.get(code, errors.JobError)(detail)
 
 
-def title_of(code: str) -> str:
-    """The fixed sentence for a recorded code."""
-    return _BY_CODE.get(code, errors.JobError).title()
-
-
 def install(app: FastAPI) -> None:
     """Renders every exception that leaves a route."""
 

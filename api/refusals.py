@@ -56,10 +56,12 @@ _OF_A_BODY = (
     errors.UnknownModel,
     errors.UploadTooSlow,
     errors.UploadTooLarge,
+    errors.WebhookRefused,
     errors.KeyReused,
     errors.QuotaExceeded,
     errors.QueueFull,
     errors.StorageFull,
+    errors.NamesUnavailable,
 )
 OF_AN_IMAGE = (
     *_OF_A_BODY,

@@ -1,6 +1,6 @@
-"""What OpenAPI cannot take from the code: upload bodies, the fields beside them, headers, links, answers by status.
+"""What OpenAPI cannot take from the code: ids, headers, links, answers by status.
 
-`api.openapi` adds what is the same for many routes.
+`api.uploadschema` has the bodies of uploads; `api.openapi` adds what is the same for many routes.
 """
 
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 from api.answers import Prediction, Readiness
 from api.batches import BatchView
 from api.tickets import Ticket
-from api.wishes import DEADLINE_MAX_SECONDS
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -18,6 +17,11 @@ JOB_ID: dict[str, Any] = {
     "description": "the id on the ticket, or the name that its caller gave it with PUT",
 }
 BATCH_ID: dict[str, Any] = {"json_schema_extra": {"pattern": "^[0-9a-f]{32}$"}, "description": "the id of the batch"}
+WEBHOOK_ID: dict[str, Any] = {
+    "json_schema_extra": {"pattern": "^([0-9a-f]{32}|default)$"},
+    "description": "the id of the webhook",
+}
+DELIVERY_ID: dict[str, Any] = {"json_schema_extra": {"pattern": "^[0-9a-f]{32}$"}, "description": "the delivery's id"}
 
 # 1 to 255 printable ASCII characters, with quotes around them or without
 IDEMPOTENCY_KEY: dict[str, Any] = {
@@ -44,9 +48,17 @@ def _links(**operations: str) -> dict[str, Any]:
 _LOOKED = {"Retry-After": _header("RetryAfterWhileWaiting"), "Preference-Applied": _header("PreferenceApplied")}
 _MADE = {"Location": _header("Location"), "Idempotency-Replayed": _header("IdempotencyReplayed"), **_LOOKED}
 _CACHED = {"ETag": _header("ETag"), **_LOOKED}
-_TICKET_LINKS = _links(get_job="job_id", watch_job="job_id", cancel_job="job_id", erase_job="job_id")
+_TICKET_LINKS = _links(
+    get_job="job_id", watch_job="job_id", list_job_deliveries="job_id", cancel_job="job_id", erase_job="job_id"
+)
 _BATCH_LINKS = _links(
     get_batch="batch_id", get_batch_results="batch_id", cancel_batch="batch_id", erase_batch="batch_id"
+)
+_WEBHOOK_LINKS = _links(
+    get_webhook="webhook_id",
+    ping_webhook="webhook_id",
+    disable_webhook="webhook_id",
+    remove_webhook="webhook_id",
 )
 
 ACCEPTED: Responses = {
@@ -77,7 +89,7 @@ RETRIED: Responses = {
         "headers": {"Location": _header("Location"), "Retry-After": _header("RetryAfterWhileWaiting")},
     }
 }
-TICKET_PAGE: Responses = {
+PAGE: Responses = {
     200: {
         "description": "A page",
         "headers": {"Link": _header("Link")},
@@ -134,85 +146,26 @@ READY: Responses = {
         "description": "Something does not answer; uploads may still be taken",
     },
 }
+REGISTERED: Responses = {
+    201: {
+        "description": "Registered; `secret` signs what it is told",
+        "headers": {"Location": _header("Location")},
+        "links": _WEBHOOK_LINKS,
+    }
+}
+WEBHOOKS: Responses = {200: {"description": "All of them"}}
+WEBHOOK: Responses = {200: {"description": "The webhook as it stands"}}
+SECRET: Responses = {200: {"description": "The secret; and the former one, while it signs, too"}}
+PINGED: Responses = {
+    202: {
+        "description": "It is sent now",
+        "headers": {"Location": _header("Location")},
+        "links": _links(get_delivery="delivery_id"),
+    }
+}
+REMOVED: Responses = {204: {"description": "Removed"}}
+REDELIVERED: Responses = {202: {"description": "Sent now"}}
+DELIVERY: Responses = {200: {"description": "The delivery as it stands"}}
 METRICS: Responses = {
     200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}},
 }
-
-_FIELDS: dict[str, dict[str, Any]] = {
-    "model": {"type": "string", "maxLength": 100, "description": "the model to ask; there is one so far"},
-    "priority": {
-        "$ref": "#/components/schemas/Priority",
-        "description": "`interactive`, the default, stands before `batch` in the line",
-    },
-    "deadline_seconds": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": DEADLINE_MAX_SECONDS,
-        "description": "unless a worker has it by then, it fails as `deadline-exceeded`",
-    },
-    "keep": {
-        "$ref": "#/components/schemas/Keep",
-        "description": "what is kept: `full`, image and result; `result`, the image goes at the end and its EXIF and "
-        "GPS at once; `nothing`, the result goes an hour after the end, too. Default: as the deployment says",
-    },
-}
-_IMAGE = {"type": "string", "format": "binary", "description": "a PNG or JPEG image"}
-_KINDS = ("image/jpeg", "image/png")
-
-
-def upload(*, several: bool = False, strict: bool = True) -> dict[str, Any]:
-    """The body of an upload and the fields in its query: one image as form or as it is, or a form with several.
-
-    Each field is told in one place, though form and query take all of them: what is said in both is refused.
-
-    Args:
-        strict: whether unknown fields are refused.
-    """
-    name = "files" if several else "file"
-    form: dict[str, Any] = {
-        "type": "object",
-        "required": [name],
-        "properties": {name: {"type": "array", "items": _IMAGE, "minItems": 1} if several else _IMAGE},
-    }
-    if strict:
-        form["additionalProperties"] = False
-    encoding = {name: {"contentType": ", ".join(_KINDS)}}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form, "encoding": encoding}}
-    parameters = [_query(field, schema) for field, schema in _FIELDS.items()]
-    if several:  # of a batch, form fields would have to come before the files, and generated clients know no order
-        parameters.append(_METADATA_IN_QUERY)
-    else:  # few generators write JSON into a query
-        form["properties"]["metadata"] = _METADATA
-        content |= {kind: {"schema": _IMAGE} for kind in _KINDS}
-        parameters.append(_FILENAME)
-    return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
-
-
-_FILENAME = {
-    "name": "Content-Disposition",
-    "in": "header",
-    "description": "the filename of an image that is the whole body",
-    "schema": {"type": "string"},
-    "example": 'attachment; filename="leaf.jpg"',
-}
-
-
-_METADATA = {
-    "type": "object",
-    "description": "a JSON object of at most 4,096 characters and 20 levels, given back on the ticket; "
-    "beside an image that is the whole body it goes into the query",
-    "examples": [{"plot": "7b"}],
-}
-_METADATA_IN_QUERY = {
-    "name": "metadata",
-    "in": "query",
-    "description": "a JSON object of at most 4,096 characters and 20 levels, given back on each ticket",
-    "content": {"application/json": {"schema": {"type": "object"}, "example": {"plot": "7b"}}},
-}
-
-
-def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    described = {key: value for key, value in schema.items() if key != "description"}
-    # an empty field, as forms send it, says nothing
-    said = {"name": name, "in": "query", "description": schema["description"], "allowEmptyValue": True}
-    return {**said, "schema": described}

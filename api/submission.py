@@ -11,9 +11,11 @@ from fastapi import Request
 from api.lookup import CLIENT_ID, require
 from api.services import ServiceSet
 from api.uploads import Receiver, Upload
+from api.webhooks import require_address
 from api.wishes import Wishes, read_wishes
-from shared import jobqueries
+from shared import jobqueries, netguard
 from shared.errors import KeyReused, MalformedRequest, StoreUnavailable, UnknownModel
+from shared.hooks import ENDS, Event
 from shared.jobs import ApiKey, Job, JobStatus, NewJob
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -61,6 +63,8 @@ async def _once(services: ServiceSet, receiver: Receiver, caller: ApiKey, new: N
     """The job that this submission makes, or that an earlier one under the same name made."""
     async with receiver.unless_refused():
         if (earlier := await _earlier(services, new)) is None:
+            if new.webhook_url:
+                await require_address(services, new.webhook_url)
             await services.allowance.charge(caller, 1)
     if earlier is None:
         # whatever happens now, the image stays: a commit may be unclear, and an image without a row is swept
@@ -78,15 +82,19 @@ async def _once(services: ServiceSet, receiver: Receiver, caller: ApiKey, new: N
     return earlier
 
 
-def wishes_for(services: ServiceSet, fields: dict[str, str], *, strict: bool) -> Wishes:
-    """The wishes in these fields, as this deployment can fulfil them.
+def wishes_for(services: ServiceSet, fields: dict[str, str], *, strict: bool = True, several: bool = False) -> Wishes:
+    """The wishes in these fields, as this deployment can fulfil them; `several`: for a batch.
 
     Raises:
-        MalformedRequest, UnknownModel
+        MalformedRequest, UnknownModel, WebhookRefused
     """
     wishes = read_wishes(fields, strict=strict)
     if wishes.model not in (None, services.model):
         raise UnknownModel(f"No model named {wishes.model!r} is served here; {services.model} is.")
+    if Event.BATCH_COMPLETED in (wishes.webhook_events or ()) and not several:
+        raise MalformedRequest("webhook_events: batch.completed is told of batches, and this is a single image")
+    if wishes.webhook_url is not None:
+        netguard.parse(wishes.webhook_url, services.networks)
     return wishes
 
 
@@ -125,6 +133,8 @@ def _new_job(
         client_id=client_id,
         idempotency_key=key,
         fingerprint=wishes.fingerprint(upload.sha256, client_id) if upload.sha256 else None,
+        webhook_url=wishes.webhook_url,
+        webhook_events=wishes.told(ENDS),
     )
 
 

@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 
 from api.answers import Described, Priority, Result, Timeline
 from api.places import NOWHERE, Place, places
-from api.problems import title_of
 from api.services import ServiceSet
+from shared.description import describe, describe_error
+from shared.hooks import Event
 from shared.jobs import Job, JobStatus, Keep
 
 _RETRY_MAX_SECONDS = 30
-_PLAIN = ("id", "client_id", "batch_id", "status", "model", "keep", "filename", "metadata", "run", "attempt", "version")
 
 
 class TicketError(BaseModel):
@@ -32,6 +32,7 @@ class TicketUrls(BaseModel):
     events: str
     cancel: str
     retry: str
+    deliveries: str
 
 
 class Ticket(BaseModel):
@@ -51,6 +52,8 @@ class Ticket(BaseModel):
     version: int = Field(description="one more for each change")
     received_at: datetime
     deadline_at: datetime | None = Field(description="when it fails unless a worker has it by then")
+    webhook_url: str | None = Field(description="who is told, beside the registered webhooks")
+    webhook_events: list[Annotated[str, Described(Event)]] | None = Field(description="of what")
     position: int | None = Field(description="how many stand before it in the line; null when not known")
     eta_seconds: float | None = Field(description="estimated time until its end; null when not known")
     timeline: Annotated[dict[str, float], Described(Timeline)]
@@ -99,41 +102,8 @@ def location(job_id: str) -> str:
 
 def ticket_error(code: str, detail: str | None) -> TicketError:
     """A recorded error, with its fixed sentence."""
-    return TicketError(code=code, title=title_of(code), detail=detail)
+    return TicketError(**describe_error(code, detail))
 
 
 def _view(job: Job, position: int | None, eta_seconds: float | None) -> Ticket:
-    timeline = _timeline(job)
-    result = None
-    if job.result is not None:
-        result = {"filename": job.filename, **job.result, "timeline": timeline}
-        del result["stages_ms"]
-    here = location(job.id)
-    return Ticket(
-        **{name: getattr(job, name) for name in _PLAIN},
-        priority=job.priority.name.lower(),
-        received_at=job.received_at,
-        deadline_at=job.deadline_at,
-        position=position,
-        eta_seconds=eta_seconds,
-        timeline=timeline,
-        result=result,
-        error=ticket_error(job.error_code, job.error_detail) if job.error_code else None,
-        urls=TicketUrls(self=here, events=f"{here}/events", cancel=f"{here}/cancel", retry=f"{here}/retry"),
-    )
-
-
-def _timeline(job: Job) -> dict[str, float]:
-    def since_received(moment: datetime | None) -> float | None:
-        return None if moment is None else max(0.0, round((moment - job.received_at).total_seconds() * 1000, 1))
-
-    claimed = since_received(job.claimed_at)
-    stages = (job.result or {}).get("stages_ms", {})
-    moments = {
-        "received": 0.0,
-        "queued": since_received(job.queued_at),
-        "claimed": claimed,
-        **{name: round((claimed or 0) + elapsed, 1) for name, elapsed in stages.items()},
-        "stored": since_received(job.finished_at),
-    }
-    return {name: moment for name, moment in moments.items() if moment is not None}
+    return Ticket(**describe(job), position=position, eta_seconds=eta_seconds)

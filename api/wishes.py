@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from api.forms import FIELD_MAX_BYTES
 from shared.errors import MalformedRequest
+from shared.hooks import Event
 from shared.jobs import Keep, Priority
 
 DEADLINE_MAX_SECONDS = 604_800
+TELLABLE = [event for event in Event if event is not Event.PING]
+# came after the first fingerprints: where they say nothing, those must not change
+_LATER_FIELDS = ("webhook_url", "webhook_events")
 _DEPTH_MAX = 20  # what is nested deeper is no metadata, and JSON writers give up on it
 
 
@@ -36,6 +41,13 @@ def _metadata(value: Any) -> Any:
     return found
 
 
+def _events(value: Any) -> Any:
+    names = [name.strip() for name in str(value).split(",")]
+    if unknown := set(names) - set(TELLABLE):
+        raise ValueError(f"must be some of {', '.join(TELLABLE)}, with commas between: not {min(unknown)[:50]!r}")
+    return tuple(event for event in TELLABLE if event in names)
+
+
 def _depth(value: Any) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0)
@@ -51,6 +63,12 @@ class Wishes(BaseModel):
     deadline_seconds: int | None = Field(None, ge=1, le=DEADLINE_MAX_SECONDS)
     metadata: Annotated[dict[str, Any] | None, BeforeValidator(_metadata)] = None
     keep: Keep | None = None
+    webhook_url: str | None = None
+    webhook_events: Annotated[tuple[Event, ...] | None, BeforeValidator(_events)] = None
+
+    def told(self, otherwise: Sequence[Event]) -> str | None:
+        """Of what the caller is to be told at their address, comma-separated; None without one."""
+        return ",".join(self.webhook_events or otherwise) if self.webhook_url else None
 
     def kept(self, otherwise: Keep) -> Keep:
         """What is to be kept, where the caller says so, else what the deployment keeps."""
@@ -59,6 +77,9 @@ class Wishes(BaseModel):
     def fingerprint(self, files_sha256: str, client_id: str | None = None) -> str:
         """What tells this payload from another: the same files with the same wishes give the same."""
         said = self.model_dump(mode="json", exclude={"model"})  # of the served one, named or not
+        for name in _LATER_FIELDS:
+            if said[name] is None:
+                del said[name]
         wishes = json.dumps([files_sha256, client_id, said], sort_keys=True)
         return hashlib.sha256(wishes.encode()).hexdigest()
 
@@ -79,6 +100,8 @@ def read_wishes(fields: dict[str, str], *, strict: bool) -> Wishes:
         raise MalformedRequest(f"Unknown fields: {', '.join(sorted(unknown))[:200]}.")
     if len(said.get("metadata", "")) > FIELD_MAX_BYTES:
         raise MalformedRequest(f"metadata: must not have more than {FIELD_MAX_BYTES} characters")
+    if "webhook_events" in said and "webhook_url" not in said:
+        raise MalformedRequest("webhook_events: says of what to tell, but webhook_url does not say whom")
     try:
         return Wishes.model_validate(said)
     except ValidationError as error:

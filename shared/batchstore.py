@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared import jobstore
+from shared import jobstore, outbox
 from shared.jobqueries import JOB_COLUMNS, QUEUED_COLUMNS, job_of, queued_of
 from shared.jobs import Batch, Job, NewJob, Queued, Refused
-from shared.tables import batches, clock, insert_unless_there, jobs
+from shared.tables import batches, clock, deliveries, insert_unless_there, jobs
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
 _WAITING = jobs.c.status.in_([sa.literal_column("'queued'"), sa.literal_column("'running'")])
@@ -73,6 +73,7 @@ def erase(connection: sa.Connection, batch_id: str) -> list[Queued]:
     every = _jobs(connection, batch_id)
     jobstore.erase(connection, [job.id for job in every])
     _bury(connection, batches.c.id == batch_id)
+    outbox.forget(connection, deliveries.c.batch_id == batch_id)
     return every
 
 

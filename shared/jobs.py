@@ -91,6 +91,8 @@ class Job:
     result: dict[str, Any] | None
     error_code: str | None
     error_detail: str | None
+    webhook_url: str | None  # who is told, beside the caller's registered webhooks,
+    webhook_events: str | None  # of what, comma-separated
 
     @property
     def terminal(self) -> bool:
@@ -127,6 +129,8 @@ class NewJob(Queued):
     fingerprint: str | None = None
     batch_id: str | None = None
     batch_index: int | None = None
+    webhook_url: str | None = None
+    webhook_events: str | None = None
 
     @property
     def deadline_at(self) -> datetime | None:

@@ -1,7 +1,8 @@
 """How a job changes state in SQL: one guarded UPDATE for each arrow of `shared.jobs.MOVES`.
 
 Questions that change nothing are in `shared.jobqueries`. Every function works on the caller's connection and never
-commits; the caller holds the transaction (`Database.write`). A row that somebody else moved first is not changed and
+commits; the caller holds the transaction (`Database.write`), and what is to be told of a move is written in it
+(`shared.telling`). A row that somebody else moved first is not changed and
 not reported.
 Statements that touch several rows lock them in id order, so that two of them cannot deadlock.
 """
@@ -12,10 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from shared import outbox
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
 from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
 from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome
-from shared.tables import clock, insert_unless_there, jobs
+from shared.tables import clock, deliveries, insert_unless_there, jobs
+from shared.telling import tell
 
 _AT_ONCE = 500
 
@@ -52,6 +55,7 @@ def claim(connection: sa.Connection, ids: Sequence[str], owner: str, lease_secon
         .returning(*(jobs.c[name] for name in Claim.__dataclass_fields__))
     )
     claims = {row.id: Claim(**row._mapping) for row in rows}
+    tell(connection, claims)
     return [claims[id_] for id_ in ids if id_ in claims]
 
 
@@ -88,6 +92,7 @@ def finish(connection: sa.Connection, outcomes: Iterable[Outcome]) -> list[Outco
         )
         if changed.rowcount:
             landed.append(outcome)
+    tell(connection, [outcome.claim.id for outcome in landed])
     return landed
 
 
@@ -117,7 +122,7 @@ def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) 
     statement = _move("abandon", *unserved, skip_locked=True).values(
         finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
     )
-    return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
+    return _ended(connection, statement)
 
 
 def expire(connection: sa.Connection) -> list[Job]:
@@ -127,7 +132,7 @@ def expire(connection: sa.Connection) -> list[Job]:
     statement = _move("expire", jobs.c.id.in_(ids), jobs.c.deadline_at <= clock(), skip_locked=True).values(
         finished_at=clock(), error_code=DeadlineExceeded.code, error_detail=DeadlineExceeded.title()
     )
-    return [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
+    return _ended(connection, statement)
 
 
 def cancel(connection: sa.Connection, job_id: str) -> bool:
@@ -138,7 +143,9 @@ def cancel(connection: sa.Connection, job_id: str) -> bool:
 def cancel_all(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     """The same for several; returns the ids of those that had not ended."""
     statement = _move("cancel", jobs.c.id.in_(ids)).values(finished_at=clock(), owner=None, lease_until=None)
-    return set(connection.scalars(statement.returning(jobs.c.id)))
+    gone = set(connection.scalars(statement.returning(jobs.c.id)))
+    tell(connection, gone)
+    return gone
 
 
 def retry(connection: sa.Connection, job_id: str) -> bool:
@@ -162,12 +169,15 @@ def erase(connection: sa.Connection, ids: Sequence[str]) -> None:
     # locked before anything is asked: a retry between the two statements would queue a job that is then erased
     connection.execute(sa.select(jobs.c.id).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
     cancel_all(connection, ids)
-    empty = dict.fromkeys(("result", "filename", "metadata", "fingerprint", "error_detail"))
+    empty = dict.fromkeys(
+        ("result", "filename", "metadata", "fingerprint", "error_detail", "webhook_url", "webhook_events")
+    )
     connection.execute(
         sa.update(jobs)
         .where(jobs.c.id.in_(ids), jobs.c.erased_at.is_(None))
         .values(erased_at=clock(), version=jobs.c.version + 1, **empty)
     )
+    outbox.forget(connection, deliveries.c.job_id.in_(ids))
 
 
 def forget_images(connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -220,8 +230,11 @@ def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
         error_detail=WorkerLost.title(),
     )
     requeued = _requeue("requeue_lost", *lost, skip_locked=True).values(lost_count=jobs.c.lost_count + 1)
-    return [
-        job_of(row)
-        for statement in (given_up, requeued)
-        for row in connection.execute(statement.returning(*JOB_COLUMNS))
-    ]
+    ended = _ended(connection, given_up)
+    return ended + [job_of(row) for row in connection.execute(requeued.returning(*JOB_COLUMNS))]
+
+
+def _ended(connection: sa.Connection, statement: sa.Update) -> list[Job]:
+    ended = [job_of(row) for row in connection.execute(statement.returning(*JOB_COLUMNS))]
+    tell(connection, [job.id for job in ended])
+    return ended

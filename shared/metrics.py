@@ -16,6 +16,7 @@ from shared.line import Line
 from shared.presence import Presence
 
 _FINISHED = "turno:finished"
+_ATTEMPTS = "turno:webhook-attempts"
 _SUCCEEDED = str(JobStatus.SUCCEEDED)
 
 
@@ -25,6 +26,11 @@ def count_finished(redis: Redis, codes: Iterable[str | None]) -> None:
         for code, number in Counter(codes).items():
             pipeline.hincrby(_FINISHED, code or _SUCCEEDED, number)
         pipeline.execute()
+
+
+def count_attempt(redis: Redis, outcome: str) -> None:
+    """Adds one attempt to deliver a webhook to the totals."""
+    redis.hincrby(_ATTEMPTS, outcome, 1)
 
 
 def codes_of(outcomes: Sequence[Outcome]) -> list[str | None]:
@@ -72,4 +78,10 @@ class ServiceCollector(Collector):
             name = code.decode()
             status = _SUCCEEDED if name == _SUCCEEDED else str(JobStatus.FAILED)
             finished.add_metric([status, "" if name == _SUCCEEDED else name], int(number))
-        return [depth, warm, cost, finished]
+        attempts = CounterMetricFamily(
+            "turno_webhook_attempts", "Attempts to deliver a webhook: delivered, retried, failed.", labels=["outcome"]
+        )
+        tried: dict[Any, Any] = self._redis.hgetall(_ATTEMPTS)
+        for outcome, number in tried.items():
+            attempts.add_metric([outcome.decode()], int(number))
+        return [depth, warm, cost, finished, attempts]

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import OperatorError
 from shared.jobs import Keep
+from shared.netguard import parse_networks
 
 _BUCKET = re.compile(r"(s3|gs)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#]*)?")
 
@@ -118,6 +119,15 @@ class Settings(BaseSettings):
     )
     retention_days: float = Field(30, ge=0, description="Images and results are erased this long after; 0 keeps them.")
 
+    webhook_allow_networks: str = Field(
+        "",
+        description="Private networks, comma-separated, to which webhooks may be sent, there without TLS, too: "
+        "10.1.0.0/16, or 127.0.0.0/8,::1/128 for development. Only public addresses by https:// otherwise.",
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="For the courier: PEM file of a private authority, which it trusts beside the public ones."
+    )
+
     worker_concurrency: int = Field(1, ge=1, le=64, description="Worker children: one per vCPU.")
     worker_threads: int = Field(1, ge=1, le=64, description="Inference threads of each child.")
     batch_max: int = Field(16, ge=1, le=256, description="Most jobs taken from the line at once.")
@@ -146,6 +156,12 @@ class Settings(BaseSettings):
         if "://" in text and not _BUCKET.fullmatch(text):
             raise ValueError("must be a path, s3://bucket/prefix or gs://bucket/prefix")
         return text.rstrip("/") if is_bucket(text) else text
+
+    @field_validator("webhook_allow_networks")
+    @classmethod
+    def _private_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
 
     @field_validator("aws_endpoint_url")
     @classmethod

@@ -84,8 +84,9 @@ jobs = sa.Table(
     sa.Column("keep", sa.String(8), nullable=False, server_default="full"),
     sa.Column("deadline_seconds", sa.Integer),
     sa.Column("deadline_at", Instant),
+    sa.Column("webhook_url", sa.String(2048)),
+    sa.Column("webhook_events", sa.String(200)),
 )
-
 
 batches = sa.Table(
     "batches",
@@ -113,6 +114,42 @@ keys = sa.Table(
     sa.Column("images_per_day", sa.Integer),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("revoked_at", Instant),
+)
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("caller", sa.String(64), nullable=False),
+    sa.Column("url", sa.String(2048)),
+    sa.Column("events", sa.String(200), nullable=False),
+    sa.Column("secret", sa.String(100), nullable=False),
+    sa.Column("former_secret", sa.String(100)),
+    sa.Column("former_until", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("disabled_at", Instant),
+    sa.Column("disabled_because", sa.String(200)),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("message_id", sa.String(100), nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("caller", sa.String(64), nullable=False),
+    sa.Column("endpoint_id", sa.String(32)),
+    sa.Column("job_id", sa.String(32)),
+    sa.Column("batch_id", sa.String(32)),
+    sa.Column("url", sa.String(2048), nullable=False),
+    sa.Column("destination", sa.String(400), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("next_attempt_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempts", _JSON, nullable=False),
+    sa.Column("given_up_because", sa.String(200)),
+    sa.Column("payload", sa.Text),
 )
 
 
@@ -148,6 +185,18 @@ _partial(jobs, "uq_jobs_key", "caller", "idempotency_key", where="idempotency_ke
 _partial(batches, "ix_batches_kept", "received_at", where="erased_at IS NULL")
 _partial(batches, "ix_batches_remembered_key", "received_at", where="idempotency_key IS NOT NULL")
 _partial(batches, "uq_batches_key", "caller", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True)
+_partial(endpoints, "ix_endpoints_live", "caller", where="url IS NOT NULL AND disabled_at IS NULL")
+_partial(endpoints, "uq_endpoints_default", "caller", where="url IS NULL", unique=True)
+sa.Index("ix_endpoints_caller", endpoints.c.caller, endpoints.c.id)
+# all that is asked of what is due: thousands that wait for a dead server are passed over without a look at their rows
+_partial(deliveries, "ix_deliveries_due", "next_attempt_at", "destination", "caller", "id", where="state = 'pending'")
+_partial(deliveries, "ix_deliveries_caller_unsucceeded", "caller", "state", "id", where="state <> 'succeeded'")
+_partial(deliveries, "ix_deliveries_unsucceeded", "state", "id", where="state <> 'succeeded'")
+_partial(deliveries, "ix_deliveries_job", "job_id", where="job_id IS NOT NULL")
+_partial(deliveries, "ix_deliveries_batch", "batch_id", where="batch_id IS NOT NULL")
+_partial(deliveries, "ix_deliveries_endpoint", "endpoint_id", "id", where="endpoint_id IS NOT NULL")
+_partial(deliveries, "ix_deliveries_kept", "created_at", where="state <> 'pending'")
+sa.Index("ix_deliveries_caller", deliveries.c.caller, deliveries.c.id)
 sa.Index("uq_keys_digest", keys.c.digest, unique=True)
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from worker.prepare import prepare_served_model
 
 StackFactory = Callable[..., Stack]
 LEAF_HEALTH = ROOT / "models" / "leaf-health"
-ON_EVERY_DATABASE = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+DATABASES = ["sqlite", "postgres"]
+ON_EVERY_DATABASE = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +112,23 @@ def make_stack(tmp_path: Path, short_folder: Path, prepared: Path, database_url:
     yield make
     for stack in made:
         stack.close()
+
+
+@contextmanager
+def shared_stack(request: pytest.FixtureRequest, database: str = "sqlite", **settings: str) -> Iterator[Stack]:
+    """A stack for all tests of a file, not started yet: a start costs eight seconds of CPU, most tests less than one.
+
+    Args:
+        request: of a fixture of the file, which decides what runs; a test may find more jobs than its own.
+        database: "sqlite" or "postgres".
+    """
+    folders: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    state, redis = folders.mktemp("state"), folders.mktemp("r")  # a short path, for a unix socket
+    shutil.copytree(request.getfixturevalue("prepared"), state / "prepared")
+    with ExitStack() as opened:
+        if database == "postgres":
+            url = opened.enter_context(fresh_database(request.getfixturevalue("postgres_url")))
+            settings = {"DATABASE_URL": url, **settings}
+        stack = Stack(state, redis, **{"MODEL_PATH": str(LEAF_HEALTH), **settings})
+        opened.callback(stack.close)
+        yield stack

@@ -32,6 +32,11 @@ class RedisServer:
             self._process = None
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The number of the running process."""
         assert self._process

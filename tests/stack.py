@@ -22,6 +22,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 100
+_EVERYTHING = ("redis", "api", "courier", "worker")
 _FAST = {"LEASE_SECONDS": "3", "AUDIT_SECONDS": "0.2", "LOG_LEVEL": "INFO"}
 
 
@@ -45,18 +46,38 @@ class Stack:
 
     def start(self, *names: str) -> "Stack":
         """Starts these processes (all without names) and returns when they serve; `worker2` is one more worker."""
-        names = names or ("redis", "api", "courier", "worker")
+        names = names or _EVERYTHING
         if "redis" in names:
             self.redis.start()
         migrate(self.settings.sql_url)
+        warmed = self._warmed()
         for name in names:
             if name != "redis":
                 self._spawn(name)
         if "api" in names:
             wait_for(self._alive, "the API to answer", _START_SECONDS)
         if "worker" in names:
-            wait_for(self.ready, f"the worker to be warm, see {self.folder}/worker.log", _START_SECONDS)
+            # for some seconds /readyz still counts a worker that was killed
+            warm = f"the worker to be warm, see {self.folder}/worker.log"
+            wait_for(lambda: self._warmed() > warmed and self.ready(), warm, _START_SECONDS)
         return self
+
+    def have(self, *names: str) -> "Stack":
+        """Sees to it that exactly these processes run (all without names), whatever a test before has left."""
+        names = names or _EVERYTHING
+        for name in list(self._processes):
+            if name not in names or not self.runs(name):
+                self._end(name)
+        if "redis" not in names:
+            self.redis.kill()
+        running = {*self._processes, *(["redis"] if self.redis.runs else [])}
+        missing = [name for name in names if name not in running]
+        return self.start(*missing) if missing else self
+
+    def change(self, **settings: str) -> None:
+        """Tells processes that are started from now on something else."""
+        self._environment |= settings
+        self.settings = self.settings.model_copy(update={name.lower(): value for name, value in settings.items()})
 
     def kill(self, name: str) -> None:
         """SIGKILL to one process, its children not included."""
@@ -79,10 +100,7 @@ class Stack:
     def close(self) -> None:
         """Ends everything that this stack started."""
         for name in list(self._processes):
-            for child in self.children(name):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-            self.kill(name)
+            self._end(name)
         self.redis.kill()
         self.client.close()
 
@@ -91,12 +109,17 @@ class Stack:
         return psutil.Process(self._processes[name].pid).children(recursive=True)
 
     def runs(self, name: str) -> bool:
-        """Whether a process has not ended since it was started."""
-        return self._processes[name].poll() is None
+        """Whether a process was started and has not ended since."""
+        return name in self._processes and self._processes[name].poll() is None
 
     def log(self, name: str) -> str:
         """What one process printed."""
         return (self.folder / f"{name}.log").read_text()
+
+    def forget_logs(self) -> None:
+        """What was printed so far is no longer found by `log`."""
+        for name in self._processes:
+            os.truncate(self.folder / f"{name}.log", 0)  # processes append, so they go on at the beginning
 
     def ready(self) -> bool:
         """Whether /readyz says yes."""
@@ -127,6 +150,15 @@ class Stack:
         """Returns once the worker of tests.e2e has the image in hand that it holds."""
         wait_for((self.folder / "held").exists, "the worker to have the held image in hand")
 
+    def release_held(self) -> None:
+        """Lets that image go."""
+        (self.folder / "release").touch()
+
+    def forget_held(self) -> None:
+        """The next such image is held again."""
+        for name in ("held", "release"):
+            (self.folder / name).unlink(missing_ok=True)
+
     def database(self) -> Database:
         """The same database, for what HTTP does not tell."""
         return Database(self.settings.sql_url)
@@ -139,6 +171,18 @@ class Stack:
             return database.read(lambda connection: connection.scalars(found).one())
         finally:
             database.close()
+
+    def _end(self, name: str) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+            for child in self.children(name):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        self.kill(name)
+
+    def _warmed(self) -> int:
+        """How often a child of the worker has loaded its model."""
+        log = self.folder / "worker.log"
+        return log.read_text().count("model warm") if log.exists() else 0
 
     def _alive(self) -> bool:
         with contextlib.suppress(httpx.TransportError):

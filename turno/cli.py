@@ -158,6 +158,32 @@ def doctor(
     raise typer.Exit(0 if well else 1)
 
 
+@app.command()
+def listen(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 9000,
+    secret: Annotated[
+        str | None,
+        typer.Option(envvar="TURNO_WEBHOOK_SECRET", show_default=False, help="whsec_…; the service is asked without."),
+    ] = None,
+    status: Annotated[
+        int, typer.Option(min=200, max=599, help="What to answer; 500 lets you watch how it is tried again.")
+    ] = 204,
+    url: _Url = _LOCAL_URL,
+    api_key: _Key = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each delivery.")] = False,
+) -> None:
+    """Receives webhooks on this machine and shows them, for development."""
+    with _open_turno(url, api_key, timeout_seconds=10, retry_seconds=0) as turno:
+        try:
+            from turno.listen import listen as receive
+        except ModuleNotFoundError as error:
+            raise OperatorError(
+                f"This needs {error.name}, which is not installed: python -m pip install {error.name}"
+            ) from error
+        receive(turno, secret, host=host, port=port, status=status, as_json=json)
+
+
 def _open_turno(url: str, api_key: str | None, *, timeout_seconds: float = 30, retry_seconds: float = 60) -> "Turno":
     try:
         from turno.remote import open_turno

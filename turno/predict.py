@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from shared.errors import OperatorError
 from turno.client import Batch, Refused, Turno, TurnoError
 from turno.client.transport import Call
-from turno.predictions import Prediction, as_csv, as_json, harmless, show_table
+from turno.predictions import Prediction, as_csv, as_json, show_table
 from turno.remote import advice
+from turno.screen import harmless
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 _HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

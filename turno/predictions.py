@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from turno.client import BatchResult, Job, JobError, Refused
+from turno.screen import harmless
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (OWASP, CSV injection)
 _LEAST_COLUMNS = 60  # a terminal without a size would show nothing
@@ -105,11 +106,6 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
 def as_json(predictions: Sequence[Prediction]) -> str:
     """A list with an object for each photo."""
     return json.dumps([asdict(one) for one in predictions], indent=1) + "\n"
-
-
-def harmless(text: str) -> str:
-    """A name as a terminal may show it: what would be obeyed there is written out."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _no_formula(cell: object) -> object:

@@ -59,10 +59,11 @@ def readable(line: str) -> str:
     facts = [f"{key}={value}" for key, value in record.items()]
     words = [word for word in (time, level, str(event), *facts) if word]
     # a request's path may hold line ends and terminal commands: on the screen they are shown, not obeyed
-    return "\n".join(_harmless(part) for part in (" ".join(words), *str(trace).splitlines()))
+    return "\n".join(harmless(part) for part in (" ".join(words), *str(trace).splitlines()))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Text as a terminal may show it: what would be obeyed there is written out."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 

@@ -2,7 +2,7 @@
 
 Each round: put back into the line what SQL says is queued and the line lacks, ring where somebody waits,
 requeue what lapsed, end what nobody serves or whose deadline has passed, erase what is past its time
-(`worker.retention`).
+(`worker.retention`). Beside it, in a thread of its own, webhooks are sent (`worker.delivery`).
 """
 
 import itertools
@@ -10,11 +10,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
 import sqlalchemy as sa
-from redis import RedisError
+from redis import Redis, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import jobqueries, jobstore
@@ -25,10 +26,14 @@ from shared.images import open_images
 from shared.jobs import Job, Queued
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
+from shared.metrics import count_attempt
 from shared.models import served_model_name
+from shared.netguard import parse_networks
 from shared.settings import Settings, load_settings
+from worker.delivery import deliver_for_ever
 from worker.recovery import report_lost
 from worker.retention import Retention
+from worker.sending import Sender
 
 log = get_logger(__name__)
 
@@ -112,8 +117,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     bell = Bell(make_celery(settings), redis)
     courier = Courier(settings, database, Line(redis), bell)
     retention = Retention(settings, database, open_images(settings))
+    deliveries = _start_deliveries(settings, database, redis, stop)
     for number in itertools.count():
         if stop.wait(settings.audit_seconds):
+            deliveries.join()
             return
         steps: list[Callable[[], None]] = [
             courier.audit,
@@ -136,8 +143,19 @@ def run(settings: Settings, stop: threading.Event) -> None:
             except Exception as error:
                 log.error("a step of the courier failed", exc_info=error)
                 failed = True
-        if settings.beat_file and not failed:
+        if settings.beat_file and not failed and deliveries.is_alive():
             settings.beat_file.touch()
+
+
+def _start_deliveries(settings: Settings, database: Database, redis: Redis, stop: threading.Event) -> threading.Thread:
+    def count(outcome: str) -> None:
+        with suppress(RedisError):  # a number less in the metrics
+            count_attempt(redis, outcome)
+
+    sender = Sender(parse_networks(settings.webhook_allow_networks), settings.webhook_ca_file)
+    thread = threading.Thread(target=deliver_for_ever, args=(database, sender, count, stop), name="deliveries")
+    thread.start()
+    return thread
 
 
 def main() -> int:

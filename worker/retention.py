@@ -7,7 +7,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from shared import batchstore, jobqueries, jobstore
+from shared import batchstore, jobqueries, jobstore, outbox
 from shared.database import Database
 from shared.images import ImageStore
 from shared.images.incoming import STRAY_SECONDS
@@ -47,6 +47,8 @@ class Retention:
                 pass
         self._database.write(partial(jobstore.forget_keys, before=now - _KEY_KEPT))
         self._database.write(partial(batchstore.forget_keys, before=now - _KEY_KEPT))
+        if self._days:
+            self._database.write(partial(outbox.purge, before=now - timedelta(days=self._days)))
 
     def sweep(self, now: datetime) -> None:
         """Removes batches of which nothing is left, and what uploads left that broke off; one folder of 256 a call."""

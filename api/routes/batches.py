@@ -11,9 +11,10 @@ from api.lookup import find_batch
 from api.refusals import OF_A_BATCH, OF_IMAGES, refusals
 from api.results import BatchResults, as_csv, results_of
 from api.routes.jobs import IdempotencyKey
-from api.schemas import BATCH, BATCH_ACCEPTED, BATCH_ID, BATCH_RESULTS, CSV, ERASED, upload
+from api.schemas import BATCH, BATCH_ACCEPTED, BATCH_ID, BATCH_RESULTS, CSV, ERASED
 from api.services import Caller, Services, ServiceSet
 from api.threads import in_thread
+from api.uploadschema import upload
 from shared import batchstore
 from shared.jobs import Queued
 

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from api import lookup, tickets
 from api.preferences import Preferences, Preferred
 from api.refusals import OF_A_JOB, OF_AN_IMAGE, refusals
-from api.schemas import ACCEPTED, CANCELED, ERASED, IDEMPOTENCY_KEY, JOB_ID, RETRIED, TICKET, upload
+from api.schemas import ACCEPTED, CANCELED, ERASED, IDEMPOTENCY_KEY, JOB_ID, RETRIED, TICKET
 from api.services import Caller, Services, ServiceSet
 from api.submission import submit
 from api.threads import in_thread
 from api.tickets import Ticket
+from api.uploadschema import upload
 from api.withdrawal import bury
 from shared import jobstore
 from shared.errors import MoveRefused

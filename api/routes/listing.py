@@ -4,12 +4,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import tickets
 from api.lookup import find_batch
+from api.moments import Moment
 from api.refusals import OF_A_BATCH, refusals
-from api.schemas import TICKET_PAGE
+from api.schemas import PAGE
 from api.services import Caller, Services
 from api.tickets import Ticket
 from shared import jobqueries
@@ -20,15 +21,6 @@ from shared.jobs import JobStatus, Scope
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _ID = "^[0-9a-f]{32}$"
-
-
-def _a_date(value: object) -> object:
-    if isinstance(value, str) and not value[:5].endswith("-"):  # else a number would pass for seconds since 1970
-        raise ValueError("must be a date and a time with its zone, as 2026-11-22T08:00:00Z")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_a_date)]
 
 
 class ListQuery(BaseModel):
@@ -56,7 +48,7 @@ class TicketPage(BaseModel):
     "",
     operation_id="list_jobs",
     summary="List jobs",
-    responses=TICKET_PAGE | refusals(MalformedRequest, *OF_A_BATCH),
+    responses=PAGE | refusals(MalformedRequest, *OF_A_BATCH),
 )
 async def list_jobs(
     query: Annotated[ListQuery, Query()], response: Response, services: Services, caller: Caller

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from api import lookup, problems, tickets
 from api.refusals import OF_A_PREDICTION, refusals
 from api.routes.jobs import IdempotencyKey
-from api.schemas import PREDICTED, upload
+from api.schemas import PREDICTED
 from api.services import Caller, Services
 from api.submission import submit
+from api.uploadschema import upload
 from shared.errors import MoveRefused, PredictTimeout, TurnoError
 from shared.jobs import JobStatus
 

@@ -106,7 +106,7 @@ class BatchErased(RequestError):
 
 
 class MoveRefused(RequestError):
-    """The job's present state does not allow this."""
+    """The present state does not allow this."""
 
     code = "move-refused"
 

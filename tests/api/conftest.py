@@ -10,6 +10,7 @@ import pytest
 from api.app import create_app
 from shared.database import Database, migrate
 from shared.settings import Settings
+from tests.api.hooks import NETWORKS
 from tests.api.service import KEY, Service, TestClient
 from tests.conftest import LEAF_HEALTH
 from tests.redis_server import RedisServer
@@ -42,3 +43,9 @@ def make_service(redis_server: RedisServer, tmp_path: Path) -> Iterator[MakeServ
 def service(make_service: MakeService) -> Service:
     """A service that asks for a key, with a client that has it."""
     return make_service(api_key=KEY)
+
+
+@pytest.fixture
+def hooked(make_service: MakeService) -> Service:
+    """The same, which may send webhooks to this machine."""
+    return make_service(api_key=KEY, webhook_allow_networks=NETWORKS)

@@ -107,6 +107,7 @@ class Exchange:
 
     app: FastAPI
     http_version: str = "1.1"
+    breaks_off: bool = False  # after the last chunk
     read_bytes: int = 0
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -120,6 +121,8 @@ class Exchange:
             async for chunk in source:
                 self.read_bytes += len(chunk)
                 return {"type": "http.request", "body": chunk, "more_body": True}
+            if self.breaks_off:
+                return {"type": "http.disconnect"}
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Any) -> None:

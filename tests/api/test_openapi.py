@@ -12,19 +12,20 @@ from jsonschema_rs import Draft202012Validator
 
 from api.problems import MEDIA_TYPE, STATUS
 from shared.errors import OperatorError, TurnoError
-from shared.jobs import Outcome
 from tests.api.service import Service
+from tests.api.tours import tour
 from tests.meta.sources import ROOT
-from tests.photos import jpeg
-from tests.shared.make import claim, error_classes, finish
+from tests.shared.make import error_classes
 
 Document = dict[str, Any]
 
 OPEN = {"livez", "readyz"}
 OPERATIONS = OPEN | {
-    "cancel_batch", "cancel_job", "create_batch", "create_job", "erase_batch", "erase_job", "get_batch",
-    "get_batch_results", "get_batch_results_csv", "get_job", "health", "list_jobs", "list_models", "metrics", "predict",
-    "put_job", "retry_job", "watch_job",
+    "cancel_batch", "cancel_job", "create_batch", "create_job", "create_webhook", "disable_webhook", "enable_webhook",
+    "erase_batch", "erase_job", "get_batch", "get_batch_results", "get_batch_results_csv", "get_delivery", "get_job",
+    "get_webhook", "get_webhook_secret", "health", "list_deliveries", "list_job_deliveries", "list_jobs", "list_models",
+    "list_webhooks", "metrics", "ping_webhook", "predict", "put_job", "redeliver", "redeliver_range", "remove_webhook",
+    "retry_job", "rotate_webhook_secret", "watch_job",
 }  # fmt: skip
 OF_EVERY_ADDRESS = {"unknown-route", "method-refused"}
 CODES = {kind.code for kind in error_classes() if kind is TurnoError or not kind.__subclasses__()}
@@ -84,14 +85,16 @@ def test_every_operation_tells_what_it_is_and_who_may(document: Document) -> Non
             == set(document["components"]["securitySchemes"])
         )
         if path.startswith("/v1/") and path != "/v1/models":
-            assert set(scopes) == {"jobs:read" if method == "get" else "jobs:write"}
+            reads = method == "get" and not path.startswith("/v1/webhooks")  # their secrets are no reader's business
+            assert set(scopes) == {"jobs:read" if reads else "jobs:write"}
         assert all(f"`{scope}`" in operation["description"] for scope in scopes)
 
 
 def test_who_may_is_what_the_service_asks_for(service: Service, document: Document) -> None:
     del service.client.headers["X-API-Key"]
     for path, method, operation in operations(document):
-        asked = service.client.request(method, path.format(job_id="a", batch_id="b")).status_code == 401
+        names = dict.fromkeys(("job_id", "batch_id", "webhook_id", "delivery_id"), "a")
+        asked = service.client.request(method, path.format(**names)).status_code == 401
         assert asked == bool(operation["security"]), path
         assert asked == ("401" in operation["responses"])
 
@@ -137,7 +140,8 @@ def test_every_example_fits_its_schema(document: Document) -> None:
     assert seen > 150
 
 
-def test_what_the_service_answers_is_what_the_document_says(service: Service, document: Document) -> None:
+def test_what_the_service_answers_is_what_the_document_says(hooked: Service) -> None:
+    service, document = hooked, hooked.client.get("/openapi.json").json()
     seen: set[tuple[str, str]] = set()
     patterns = [
         (method, re.compile(re.sub(r"\{\w+\}", "[^/]+", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))), one)
@@ -166,71 +170,3 @@ def test_what_the_service_answers_is_what_the_document_says(service: Service, do
     tour(service, document)
     assert {operation for operation, _ in seen} == OPERATIONS
     assert len(seen) > 40
-
-
-def tour(service: Service, document: Document) -> None:
-    """Asks every route for its answers, good and bad."""
-    client, ask = service.client, service.client.get
-    (example,) = document["paths"]["/v1/jobs"]["post"]["responses"]["200"]["content"]["application/json"][
-        "examples"
-    ].values()
-    result = {**example["value"]["result"], "stages_ms": {"decoded": 1.0, "inferred": 2.0}}
-
-    def end(job_id: str) -> None:
-        finish(service.database, *(Outcome(one, result) for one in claim(service.database, job_id)))
-
-    for path in ("/livez", "/readyz", "/health", "/metrics", "/v1/models", "/v1/jobs", "/v1/jobs?limit=0"):
-        ask(path)
-    key = {"Idempotency-Key": "leaf-1"}
-    first = service.submit(jpeg(), **key, Prefer="respond-async").json()
-    service.submit(jpeg(), **key)
-    service.submit(jpeg(color=(200, 0, 0)), **key)
-    here = first["urls"]["self"]
-    ask(here, headers={"If-None-Match": ask(here).headers["ETag"]})
-    end(first["id"])
-    service.submit(jpeg(), **key)
-    ask(here)
-    watched = ask(first["urls"]["events"])
-    ask(first["urls"]["events"], headers={"Last-Event-ID": watched.text.rpartition("id: ")[2].strip()})
-    client.post(first["urls"]["cancel"])
-    client.post(first["urls"]["retry"])
-    other = client.put("/v1/jobs/plot-7", content=jpeg(), headers={"Content-Type": "image/jpeg"}).json()
-    client.post("/v1/jobs/plot-7/cancel")
-    client.post("/v1/jobs/plot-7/retry")
-    finish(
-        service.database,
-        *(Outcome(one, None, "image-missing", "Gone.") for one in claim(service.database, other["id"])),
-    )
-    client.delete("/v1/jobs/plot-7")
-    for path in ("/v1/jobs/plot-7", "/v1/jobs/plot-7/events", "/v1/jobs/unknown", "/v1/jobs/unknown/events"):
-        ask(path)
-    for refused in (b"GIF89a", b"", jpeg()[:-200]):
-        service.submit(refused)
-    client.post("/v1/jobs", data={"colour": "green"}, files={"file": jpeg()})
-    client.post("/v1/jobs?model=other", content=jpeg())
-    service.submit(jpeg())
-    ask("/v1/jobs?limit=1")
-    client.post("/predict", files={"file": jpeg()}, headers={"X-API-Key": "wrong"})
-    client.post("/predict", data={"priority": "first"}, files={"file": jpeg()})
-    _tour_of_batches(service, end)
-
-
-def _tour_of_batches(service: Service, end: Any) -> None:
-    client, ask = service.client, service.client.get
-    files = [("files", ("leaf.jpg", jpeg())), ("files", ("README.md", b"no image")), ("files", ("b.jpg", jpeg()))]
-    batch = client.post("/v1/batches", files=files, headers={"Idempotency-Key": "b"}).json()
-    client.post("/v1/batches", files=files, headers={"Idempotency-Key": "b"})
-    client.post("/v1/batches", files=files[:1], headers={"Idempotency-Key": "b"})
-    client.post("/v1/batches", files=files[1:2])
-    client.post("/v1/batches", content=b"no form")
-    end(batch["jobs"][0]["id"])
-    for url in batch["urls"].values():
-        client.post(url) if url.endswith("cancel") else ask(url)
-    ask(batch["urls"]["results"])
-    for path in (batch["urls"]["self"], "/v1/batches/unknown"):
-        client.delete(path)
-        ask(path)
-        ask(f"{path}/results")
-        ask(f"{path}/results.csv")
-        client.post(f"{path}/cancel")
-    ask(batch["urls"]["jobs"])

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from api.problems import MEDIA_TYPE, STATUS, error_of, problem, title_of
+from api.problems import MEDIA_TYPE, STATUS, error_of, problem
+from shared.description import describe_error
 from shared.errors import ImageUndecodable, JobError, TurnoError
 from tests.shared.make import error_classes
 
@@ -34,7 +35,7 @@ def test_who_is_to_come_back_later_is_told_when(error: type[TurnoError]) -> None
 @pytest.mark.parametrize("error", error_classes())
 def test_a_recorded_code_leads_back_to_its_error(error: type[TurnoError]) -> None:
     assert type(error_of(error.code, "Said so.")) is error
-    assert title_of(error.code) == error.title()
+    assert describe_error(error.code, None)["title"] == error.title()
 
 
 def test_a_code_of_an_older_version_is_a_failed_job() -> None:

@@ -17,6 +17,9 @@ _READING = [
     ("GET", f"/v1/jobs/{_NOBODY}/events"),
     ("GET", f"/v1/batches/{_NOBODY}"),
     ("GET", f"/v1/batches/{_NOBODY}/results.csv"),
+    ("GET", "/v1/deliveries"),
+    ("GET", f"/v1/deliveries/{_NOBODY}"),
+    ("GET", f"/v1/jobs/{_NOBODY}/deliveries"),
 ]
 _WRITING = [
     ("POST", "/v1/jobs"),
@@ -29,6 +32,10 @@ _WRITING = [
     ("POST", "/v1/batches"),
     ("POST", f"/v1/batches/{_NOBODY}/cancel"),
     ("DELETE", f"/v1/batches/{_NOBODY}"),
+    ("GET", "/v1/webhooks"),
+    ("POST", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/default/secret"),
+    ("POST", f"/v1/deliveries/{_NOBODY}/redeliver"),
     ("POST", "/predict"),
     ("POST", "/predict/"),
 ]

@@ -1,5 +1,6 @@
 """What a caller may ask for with an image, in a form or beside a raw body; what cannot be had is refused by name."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import MakeService
+from tests.api.hooks import URL
 from tests.api.service import KEY, Service, assert_problem
 from tests.photos import jpeg
 from tests.shared.planted import NAME, planted
@@ -139,3 +141,68 @@ def test_a_raw_image_is_named_by_its_disposition(disposition: str, name: str | N
 def test_a_refusal_of_many_things_at_once_stays_short(service: Service) -> None:
     answer = service.client.get("/v1/jobs?" + "&".join(f"x{number}=1" for number in range(2000)))
     assert len(assert_problem(answer, 400, "malformed-request")["detail"]) <= 1000
+
+
+@pytest.mark.parametrize("send", [_form, _raw])
+def test_who_is_told_of_what_stands_on_the_ticket(send: Any, hooked: Service) -> None:
+    made = send(hooked, webhook_url=URL, webhook_events="job.failed, job.started,job.failed").json()
+    ticket = hooked.client.get(made["urls"]["self"]).json()
+    assert ticket["webhook_url"] == made["webhook_url"] == URL
+    assert ticket["webhook_events"] == ["job.started", "job.failed"]
+    assert ticket["urls"]["deliveries"] == f"/v1/jobs/{made['id']}/deliveries"
+    assert hooked.client.get(ticket["urls"]["deliveries"]).json() == {"deliveries": [], "next": None}
+
+
+def test_a_job_tells_its_end_and_a_batch_its_completion_unless_more_is_asked_for(hooked: Service) -> None:
+    assert _form(hooked, webhook_url=URL).json()["webhook_events"] == ["job.succeeded", "job.failed", "job.canceled"]
+    assert _form(hooked).json()["webhook_events"] is None
+    assert _form(hooked, webhook_url="", webhook_events="").json()["webhook_url"] is None
+    files = [("files", (f"{number}.jpg", jpeg())) for number in range(2)]
+    for send in ({"data": {"webhook_url": URL}}, {"params": {"webhook_url": URL}}):
+        batch = hooked.client.post("/v1/batches", files=files, **send).json()
+        for job in batch["jobs"]:
+            ticket = hooked.client.get(f"/v1/jobs/{job['id']}").json()
+            assert (ticket["webhook_url"], ticket["webhook_events"]) == (URL, ["batch.completed"])
+
+
+@pytest.mark.parametrize("send", [_form, _raw])
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"webhook_events": "job.failed"}, "webhook_url"),
+        ({"webhook_events": "batch.completed"}, "webhook_url"),
+        ({"webhook_url": URL, "webhook_events": "job.exploded"}, "job.exploded"),
+        ({"webhook_url": URL, "webhook_events": "job.failed,"}, "webhook_events"),
+        ({"webhook_url": URL, "webhook_events": "webhook.ping"}, "webhook.ping"),
+        ({"webhook_url": URL, "webhook_events": "job.failed,batch.completed"}, "batch.completed"),
+        ({"webhook_url": URL, "webhook_events": '["job.failed"]'}, "webhook_events"),
+    ],
+)
+def test_events_that_cannot_be_told_are_refused_by_name(
+    fields: dict[str, str], named: str, send: Any, hooked: Service
+) -> None:
+    assert named in assert_problem(send(hooked, **fields), 400, "malformed-request")["detail"]
+    assert hooked.is_empty()
+
+
+def test_a_submission_that_tells_nobody_is_the_one_it_was_before_there_were_webhooks(service: Service) -> None:
+    asked = {"priority": "batch", "deadline_seconds": "90", "metadata": '{"plot": 7}', "keep": "result"}
+    files = {"file": ("a.jpg", jpeg())}
+    made = service.client.put("/v1/jobs/leaf-7", files=files, data=asked).json()
+    image = hashlib.sha256(hashlib.sha256(jpeg()).hexdigest().encode()).hexdigest()
+    wishes = {"priority": 1, "deadline_seconds": 90, "metadata": {"plot": 7}, "keep": "result"}
+    expected = hashlib.sha256(json.dumps([image, "leaf-7", wishes], sort_keys=True).encode()).hexdigest()
+    assert service.job(made["id"]).fingerprint == expected
+
+
+def test_a_submission_with_another_address_or_other_events_is_another(hooked: Service) -> None:
+    def put(**fields: str) -> httpx.Response:
+        answer: httpx.Response = hooked.client.put("/v1/jobs/leaf-7", files={"file": ("a.jpg", jpeg())}, data=fields)
+        return answer
+
+    first = put(webhook_url=URL, webhook_events="job.failed")
+    assert first.status_code == 202
+    again = put(webhook_url=URL, webhook_events="job.failed")
+    assert (again.json()["id"], again.headers["Idempotency-Replayed"]) == (first.json()["id"], "true")
+    for fields in ({}, {"webhook_url": URL}, {"webhook_url": URL + "&b", "webhook_events": "job.failed"}):
+        assert_problem(put(**fields), 422, "idempotency-mismatch")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.compose import elsewhere, scenario
+from tests.compose import elsewhere, scenario, webhooks
 from tests.compose.containers import Containers, docker_answers
 from tests.compose.memory import MemoryWatch
 
@@ -44,6 +44,7 @@ def main() -> int:
             console.print(stack.compose("logs", "--no-color", "--tail", "40"), markup=False, highlight=False)
     finally:
         watch.stop()
+        webhooks.remove_receiver(stack)  # it holds the network
         stack.down()
     held = held and all(_tried(console, table, step.__name__, step) for step in _ELSEWHERE)
     console.print(table)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tests.compose import webhooks
 from tests.compose.containers import SECRETS, Containers, Failed, run
 from tests.compose.load import Crowd, count_fates, labelled_photos, wait_all_ended
 from tests.waiting import wait_for
@@ -47,7 +48,7 @@ def refuses_without_secrets(stack: Containers) -> str:
 
 def comes_up(stack: Containers) -> str:
     started = time.monotonic()
-    stack.up(LEASE_SECONDS=str(_LEASE_SECONDS))
+    stack.up(LEASE_SECONDS=str(_LEASE_SECONDS), WEBHOOK_ALLOW_NETWORKS=webhooks.PRIVATE_NETWORKS)
     stack.wait_ready()
     ready = time.monotonic() - started
     stack.wait_healthy()
@@ -94,6 +95,7 @@ def answers(stack: Containers) -> str:
 
 
 def survives_everything(stack: Containers) -> str:
+    webhooks.start_receiver(stack)
     crowd = Crowd(stack)
     try:
         for blow in _BLOWS:
@@ -108,9 +110,11 @@ def survives_everything(stack: Containers) -> str:
     assert fates["run more than once"], "no blow hit a worker with jobs in hand"
     lost = len(crowd.accepted) - fates["succeeded"]
     assert not lost, f"{lost} of {len(crowd.accepted)} did not succeed: {dict(fates)}"
+    heard = webhooks.heard_of_everything(stack, crowd.accepted)
+    webhooks.remove_receiver(stack)
     return (
         f"{len(crowd.accepted)} accepted, each ended once and rightly, {fates['run more than once']} after more than "
-        f"one attempt; refused meanwhile: {_counted(crowd.refused)}"
+        f"one attempt; {heard}; refused meanwhile: {_counted(crowd.refused)}"
     )
 
 
@@ -229,7 +233,9 @@ def _counted(refused: Counter[str]) -> str:
 
 _BLOWS = (
     _kill_worker,
+    webhooks.kill_receiver,
     _crash_worker,
+    webhooks.kill_courier,
     _pause_worker,
     _restart_redis,
     _kill_redis,

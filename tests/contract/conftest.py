@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from shared.database import Database, migrate
-from shared.tables import jobs
+from shared.tables import metadata
 from tests.postgres import fresh_database
 
 MakeUrl = Callable[[], str]
@@ -37,7 +37,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
         migrate(url)
     database = Database(url)
-    database.write(lambda connection: connection.execute(sa.delete(jobs)))
+    database.write(lambda connection: [connection.execute(sa.delete(table)) for table in metadata.sorted_tables])
     yield database
     database.close()
 

@@ -20,12 +20,21 @@ _numbers = itertools.count()
 _IMAGES = [jpeg(), encoded(Image.new("L", (40, 40)), "PNG")]
 schemathesis.openapi.format("binary", st.sampled_from(_IMAGES).map(Binary))
 
+# nor which addresses a service sends to; this one, on which nobody listens, with WEBHOOK_ALLOW_NETWORKS=127.0.0.0/8
+_ADDRESS = "http://127.0.0.1:9/hook"
+schemathesis.openapi.format("uri", st.just(_ADDRESS))
+
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Gives each good submission a key and an id of its own: with another image the same is refused, and should be."""
+    """Gives each good submission a key and an id of its own: with another image the same is refused, and should be.
+
+    And who is told of something needs an address, which no schema of a query can say.
+    """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    if (case.query or {}).get("webhook_events"):
+        case.query["webhook_url"] = _ADDRESS
     if key := (case.headers or {}).get("Idempotency-Key"):
         case.headers["Idempotency-Key"] = (
             f'"{_own(key[1:-1])}"' if len(key) > 2 and key[0] == '"' == key[-1] else _own(key)

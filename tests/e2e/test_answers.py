@@ -1,67 +1,50 @@
 """The bundled model's own photos through every door, under both engines and on both databases."""
 
-import contextlib
-import functools
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.settings import Engine, Settings
-from tests.conftest import LEAF_HEALTH
+from shared.settings import Engine
+from tests.conftest import shared_stack
 from tests.photos import GOLDEN
-from tests.postgres import fresh_database
 from tests.stack import Stack
 from worker.prepare import prepare_served_model
 
-RUNS = [(Engine.OPENVINO, "sqlite"), (Engine.OPENVINO, "postgres"), (Engine.TENSORFLOW, "sqlite")]
+# how it is set, what serves, and the database, which no engine ever sees; ENGINE=openvino is test_object_store's
+RUNS = [
+    (Engine.AUTO, "openvino", "sqlite"),
+    (Engine.AUTO, "openvino", "postgres"),
+    (Engine.TENSORFLOW, "tensorflow", "sqlite"),
+]
 GOLDEN_IMAGES: list[dict[str, Any]] = json.loads((GOLDEN / "golden.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def prepared_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], Path]:
-    """The bundled model prepared for an engine, once: that takes longer than all tests of one stack."""
-
-    @functools.cache
-    def prepare(engine: Engine) -> Path:
-        state = tmp_path_factory.mktemp("prepared")
-        prepare_served_model(
-            Settings(_env_file=None, state_dir=state, model_path=LEAF_HEALTH, engine=engine)  # type: ignore[call-arg]
-        )
-        return state / "prepared"
-
-    return prepare
+@pytest.fixture(scope="module", params=RUNS, ids=lambda run: "-".join(run[1:]))
+def run(request: pytest.FixtureRequest) -> Iterator[tuple[Stack, str]]:
+    """The whole service under each engine, and the name of the engine that must serve."""
+    engine, serves, database = request.param
+    with shared_stack(request, database, ENGINE=engine) as stack:
+        prepare_served_model(stack.settings)  # nothing to do where the engine may be any: all tests share that one
+        yield stack.start(), serves
 
 
-@pytest.fixture(scope="module", params=RUNS, ids="-".join)
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prepared_for: Callable[[Engine], Path]
-) -> Iterator[Stack]:
-    """The whole service under each engine and on each database, which no engine ever sees."""
-    engine, kind = request.param
-    state, redis = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r")
-    settings = {"MODEL_PATH": str(LEAF_HEALTH), "ENGINE": engine}
-    with contextlib.ExitStack() as opened:
-        if kind == "postgres":
-            server = request.getfixturevalue("postgres_url")
-            settings["DATABASE_URL"] = opened.enter_context(fresh_database(server))
-        shutil.copytree(prepared_for(engine), state / "prepared")
-        stack = Stack(state, redis, **settings)
-        opened.callback(stack.close)
-        yield stack.start()
+@pytest.fixture
+def stack(run: tuple[Stack, str]) -> Stack:
+    return run[0]
 
 
-def test_every_golden_image_gets_the_answer_that_was_recorded_in_training(stack: Stack) -> None:
+def test_every_golden_image_gets_the_answer_that_was_recorded_in_training(run: tuple[Stack, str]) -> None:
+    stack, engine = run
     for golden in GOLDEN_IMAGES:
         ticket = stack.submit((GOLDEN / golden["file"]).read_bytes(), golden["file"], Prefer="wait=60")
         result = ticket["result"]
         assert ticket["status"] == "succeeded"
         assert result["predicted_class"] == golden["label"]
         assert result["predictions"] == pytest.approx(golden["probabilities"], abs=0.002)
-        assert result["model"]["engine"] == stack.settings.engine
+        assert result["model"]["engine"] == engine
         assert list(ticket["timeline"]) == ["received", "queued", "claimed", "decoded", "inferred", "stored"]
 
 

@@ -1,21 +1,18 @@
 """Lists that are walked page by page while jobs arrive, are run, canceled and erased: compared with the table."""
 
 import random
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from shared.tables import jobs
-from tests.conftest import LEAF_HEALTH
+from tests.conftest import DATABASES, shared_stack
 from tests.photos import jpeg
-from tests.postgres import fresh_database
 from tests.stack import Stack
 from tests.waiting import wait_for
 
@@ -24,17 +21,10 @@ _LIMIT = 7
 _WALKS = 6
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=DATABASES)
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The whole service, for all tests: what each finds in the lists is more than its own."""
-    state, redis = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r")
-    settings = {"MODEL_PATH": str(LEAF_HEALTH)}
-    with ExitStack() as opened:
-        if request.param == "postgres":
-            settings["DATABASE_URL"] = opened.enter_context(fresh_database(request.getfixturevalue("postgres_url")))
-        shutil.copytree(prepared, state / "prepared")
-        stack = Stack(state, redis, **settings)
-        opened.callback(stack.close)
+    with shared_stack(request, request.param) as stack:
         yield stack.start()
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,8 @@ import pytest
 
 from shared import jobqueries
 from shared.jobs import TERMINAL, Job
-from tests.conftest import LEAF_HEALTH
+from tests.conftest import DATABASES, shared_stack
 from tests.photos import HELD_PX, jpeg
-from tests.postgres import fresh_database
 from tests.stack import Stack
 from tests.waiting import wait_for
 
@@ -23,36 +21,25 @@ HELD, PLAIN = jpeg(*HELD_PX), jpeg()
 _AT_ONCE = 20
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=DATABASES)
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The whole service, with the worker that holds an image; its jobs are not lost to a slow machine."""
-    state, redis = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("r")
-    settings = {"MODEL_PATH": str(LEAF_HEALTH), "TEST_WORKER": "tests.e2e.held_worker", "LEASE_SECONDS": "20"}
-    with contextlib.ExitStack() as opened:
-        if request.param == "postgres":
-            settings["DATABASE_URL"] = opened.enter_context(fresh_database(request.getfixturevalue("postgres_url")))
-        shutil.copytree(prepared, state / "prepared")
-        stack = Stack(state, redis, **settings)
-        opened.callback(stack.close)
+    settings = {"TEST_WORKER": "tests.e2e.held_worker", "LEASE_SECONDS": "20"}
+    with shared_stack(request, request.param, **settings) as stack:
         yield stack.start()
 
 
 @contextlib.contextmanager
 def holding(stack: Stack, **fields: str) -> Iterator[dict[str, Any]]:
     """The ticket of an image that the only worker has in hand meanwhile; its job has ended afterwards."""
-    for name in ("held", "release"):
-        (stack.folder / name).unlink(missing_ok=True)
+    stack.forget_held()
     ticket = submit(stack, HELD, **fields)
     stack.wait_held()
     try:
         yield ticket
     finally:
-        release(stack)
+        stack.release_held()
     assert stack.submit(PLAIN, Prefer="wait=60")["status"] == "succeeded"  # the worker is through with what it held
-
-
-def release(stack: Stack) -> None:
-    (stack.folder / "release").touch()
 
 
 def submit(stack: Stack, image: bytes, **fields: str) -> dict[str, Any]:
@@ -123,7 +110,7 @@ def test_a_job_that_is_canceled_in_the_workers_hand_stays_canceled(stack: Stack)
         canceled = post(stack, ticket["id"], "cancel")
         assert canceled.status_code == 200
         assert (canceled.json()["status"], canceled.json()["version"]) == ("canceled", 3)
-        release(stack)
+        stack.release_held()
         wait_dropped(stack, ticket["id"])
     after = look(stack, ticket["id"])
     assert after == canceled.json()
@@ -140,7 +127,7 @@ def test_two_hundred_jobs_end_once_each_while_they_are_canceled_and_run(stack: S
         with ThreadPoolExecutor(6) as pool:
             canceling = {id_: pool.submit(post, stack, id_, "cancel") for id_ in shuffled}
             wait_for(lambda: sum(one.done() for one in canceling.values()) >= _AT_ONCE, "the first cancels")
-            release(stack)
+            stack.release_held()
         answers = {id_: one.result() for id_, one in canceling.items()}
     assert {answer.status_code for answer in answers.values()} == {200, 409}
     for job in rows(stack, *ids):
@@ -159,7 +146,7 @@ def test_of_twenty_retries_of_a_failed_job_one_counts(stack: Stack) -> None:
     with holding(stack):
         ticket = submit(stack, PLAIN)
         image_of(stack, ticket["id"]).rename(stack.folder / "aside")
-        release(stack)
+        stack.release_held()
         assert stack.ended(ticket["id"])["error"]["code"] == "image-missing"
     (stack.folder / "aside").rename(image_of(stack, ticket["id"]))
     with holding(stack):  # so that it cannot fail again, nor end, before the last retry
@@ -179,7 +166,7 @@ def test_the_run_after_a_retry_counts_and_not_the_one_still_in_an_old_workers_ha
         wait_for(lambda: look(stack, ticket["id"])["attempt"] == 2, "the second worker to have it in hand")
         (child,) = stack.children("worker2")
         child.suspend()
-        release(stack)
+        stack.release_held()
         wait_dropped(stack, ticket["id"])
         running = look(stack, ticket["id"])
         assert (running["status"], running["version"], running["result"]) == ("running", 5, None)
@@ -198,7 +185,7 @@ def test_twenty_erasures_at_once_leave_nothing_of_a_job_in_hand_or_in_the_line(s
             assert set(codes(answers)) <= {204, 410}
             assert codes(answers)[0] == 204
         assert_gone(stack, in_hand["id"], waiting["id"])
-        release(stack)
+        stack.release_held()
         wait_dropped(stack, in_hand["id"])
     assert_gone(stack, in_hand["id"], waiting["id"])
     found = {job.id: (job.status, job.version, job.attempt) for job in rows(stack, in_hand["id"], waiting["id"])}
@@ -212,7 +199,7 @@ def test_jobs_that_are_erased_while_they_are_retried_canceled_and_run_are_gone(s
         with ThreadPoolExecutor(9) as pool:
             retries = [pool.submit(post, stack, id_, "retry") for id_ in ids[:15]]
             wait_for(lambda: all(one.done() for one in retries), "the first to be waiting again")
-            release(stack)
+            stack.release_held()
             retries += [pool.submit(post, stack, id_, "retry") for id_ in random.sample(ids, 40)]
             cancels = [pool.submit(post, stack, id_, "cancel") for id_ in random.sample(ids, 40)]
             erasures = [pool.submit(stack.client.delete, f"/v1/jobs/{id_}") for id_ in random.sample(ids, 40)]
@@ -229,7 +216,7 @@ def test_a_deadline_ends_what_waits_and_not_what_was_claimed_in_time(stack: Stac
         failed = answer.json()
         assert (failed["status"], failed["error"]["code"]) == ("failed", "deadline-exceeded")
         assert (failed["attempt"], failed["version"]) == (0, 2)
-        release(stack)
+        stack.release_held()
         ended = stack.ended(in_hand["id"])
         assert ended["timeline"]["stored"] > 2000  # after its deadline
         assert (ended["status"], ended["attempt"]) == ("succeeded", 1)

@@ -1,48 +1,78 @@
 """A Keras model from elsewhere, dropped in by MODEL_PATH, answers exactly as its author trained it."""
 
+import json
 import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.errors import OperatorError
 from shared.settings import Settings
-from tests.conftest import LEAF_HEALTH, StackFactory
+from tests.conftest import LEAF_HEALTH, shared_stack
 from tests.photos import jpeg
-from tests.stack import ROOT
+from tests.stack import ROOT, Stack
 from worker.prepare import prepare_served_model
 
 # the logit of each class is ten times the mean of one colour, in 0 to 1: wrong scaling, colour order or label
 # order gives another class, or other numbers
 _AUTHOR = """
-import sys, numpy as np
+import json, sys, numpy as np
 from worker.engines.tensorflow import keras
-layers, shape, order = keras.layers, eval(sys.argv[2]), eval(sys.argv[3])
-pooled = layers.GlobalAveragePooling2D()(image := keras.Input(shape))
-head = layers.Dense(3, activation="softmax")
-model = keras.Model(image, head(pooled))
-head.set_weights([10 * np.eye(3)[:, order], np.zeros(3)])
-model.export(sys.argv[1]) if sys.argv[1].endswith("saved") else model.save(sys.argv[1])
+layers = keras.layers
+for path, shape, order in json.load(sys.stdin):
+    pooled = layers.GlobalAveragePooling2D()(image := keras.Input(shape))
+    head = layers.Dense(3, activation="softmax")
+    model = keras.Model(image, head(pooled))
+    head.set_weights([10 * np.eye(3)[:, order], np.zeros(3)])
+    model.save(path) if path.endswith((".keras", ".h5")) else model.export(path)
 """
 GREEN = (0, 255, 0)
+SQUARE, UPRIGHT = (180, 180, 3), (72, 50, 3)
 
 
-def author_saves(path: Path, shape: tuple[int, int, int] = (180, 180, 3), order: tuple[int, ...] = (0, 1, 2)) -> None:
-    """Trains nothing, saves a model whose answers are known: class i answers to colour `order[i]`."""
-    subprocess.run([sys.executable, "-c", _AUTHOR, str(path), repr(shape), repr(order)], cwd=ROOT, check=True)
+@pytest.fixture(scope="module")
+def authored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models that were not trained and whose answers are known: class i answers to colour `order[i]`."""
+    folder = tmp_path_factory.mktemp("authored")
+    saved = {
+        "finalModel.keras": (SQUARE, (0, 1, 2)),
+        "replaced.keras": (SQUARE, (1, 2, 0)),
+        "upright/finalModel.h5": (UPRIGHT, (0, 1, 2)),
+        "upright/finalModel": (UPRIGHT, (0, 1, 2)),
+    }
+    (folder / "upright").mkdir()
+    told = json.dumps([(str(folder / name), *what) for name, what in saved.items()])
+    subprocess.run([sys.executable, "-c", _AUTHOR], cwd=ROOT, input=told, text=True, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """All but the worker: of the model, the others know the name alone."""
+    settings = {"LABELS": "healthy, powdery_mildew, rust", "MODEL_SCALE": "1/255"}
+    with shared_stack(request, MODEL_PATH="finalModel", **settings) as stack:
+        yield stack.start("redis", "api", "courier")
+
+
+def serve(stack: Stack, path: Path) -> None:
+    """Prepares the model at this path, and starts the worker, anew, with it."""
+    if stack.runs("worker"):
+        stack.tell_to_stop("worker")
+        stack.wait_stopped("worker")
+    stack.change(MODEL_PATH=str(path))
+    prepare_served_model(stack.settings)
+    stack.start("worker")
 
 
 def test_its_labels_scale_and_colours_are_those_of_its_training_until_the_file_is_replaced(
-    make_stack: StackFactory, tmp_path: Path
+    stack: Stack, authored: Path, tmp_path: Path
 ) -> None:
-    file = tmp_path / "finalModel.keras"
-    author_saves(file)
-    stack = make_stack(MODEL_PATH=str(file), LABELS="healthy, powdery_mildew, rust", MODEL_SCALE="1/255")
-    prepare_served_model(stack.settings)
-    stack.start()
+    file = Path(shutil.copy(authored / "finalModel.keras", tmp_path))
+    serve(stack, file)
     first = stack.submit(jpeg(300, 200, GREEN), Prefer="wait=60")["result"]
     sure = math.exp(10) / (math.exp(10) + 2)
     assert first["predicted_class"] == "powdery_mildew"
@@ -51,30 +81,24 @@ def test_its_labels_scale_and_colours_are_those_of_its_training_until_the_file_i
     assert (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 180, 180)
     assert "interpolation: bilinear" in card["assumed"]
 
-    author_saves(file, order=(1, 2, 0))
-    stack.tell_to_stop("worker")
-    stack.wait_stopped("worker")
-    prepare_served_model(stack.settings)
-    stack.start("worker")
+    shutil.copy(authored / "replaced.keras", file)
+    serve(stack, file)
     second = stack.submit(jpeg(300, 200, GREEN), Prefer="wait=60")["result"]
     assert second["predicted_class"] == "healthy"
     assert second["model"]["sha256"] != first["model"]["sha256"]
 
 
-@pytest.mark.parametrize("name", ["vgg.h5", "saved"])
-def test_other_formats_and_upright_images_are_read_as_well(name: str, make_stack: StackFactory, tmp_path: Path) -> None:
-    author_saves(tmp_path / name, shape=(72, 50, 3))
-    stack = make_stack(MODEL_PATH=str(tmp_path / name), LABELS="a,b,c", MODEL_SCALE="1/255")
-    prepare_served_model(stack.settings)
-    stack.start()
-    assert stack.submit(jpeg(100, 100, GREEN), Prefer="wait=60")["result"]["predicted_class"] == "b"
+@pytest.mark.parametrize("name", ["finalModel.h5", "finalModel"])
+def test_other_formats_and_upright_images_are_read_as_well(name: str, stack: Stack, authored: Path) -> None:
+    serve(stack, authored / "upright" / name)
+    answer = stack.submit(jpeg(100, 100, GREEN), Prefer="wait=60")["result"]
+    assert answer["predicted_class"] == "powdery_mildew"
     (card,) = stack.client.get("/v1/models").json()["models"]
-    assert (card["width_px"], card["height_px"]) == (50, 72)
+    assert (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 50, 72)
 
 
-def test_what_cannot_be_known_is_asked_for(tmp_path: Path) -> None:
-    file = tmp_path / "finalModel.keras"
-    author_saves(file)
+def test_what_cannot_be_known_is_asked_for(authored: Path, tmp_path: Path) -> None:
+    file = authored / "finalModel.keras"
     with pytest.raises(OperatorError, match=r"finalModel\.keras has 3 classes and LABELS names 0: set LABELS"):
         prepare_served_model(Settings(_env_file=None, state_dir=tmp_path / "var", model_path=file))  # type: ignore[call-arg]
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from tests.conftest import StackFactory
+from tests.conftest import shared_stack
 from tests.e2e.load import Load
 from tests.photos import HELD_PX, jpeg
 from tests.postgres import PostgresServer, running_server
@@ -24,24 +23,38 @@ _SEVER = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    """A server of this test's own: it is killed."""
+    """A server of these tests' own: it is killed."""
     with running_server() as server:
         yield server
 
 
-def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(
-    make_stack: StackFactory, server: PostgresServer, tmp_path: Path
-) -> None:
-    stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest, server: PostgresServer) -> Iterator[Stack]:
+    """One for all tests: each leaves it well, or fails."""
+    with shared_stack(request, TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url) as stack:
+        yield stack.start()
+
+
+@pytest.fixture
+def stack(service: Stack) -> Iterator[Stack]:
+    """It is ready, nothing is held, and its logs are empty."""
+    service.forget_held()
+    service.forget_logs()
+    wait_for(service.ready, "the service to be ready")
+    yield service
+    service.release_held()
+
+
+def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(stack: Stack, server: PostgresServer) -> None:
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
     stack.wait_held()
     with Load(stack) as load:
         load.wait_for_accepted()
         server.kill()
-        (tmp_path / "release").touch()
+        stack.release_held()
         wait_for(lambda: "batch handed back" in stack.log("worker"), "the worker to meet the outage")
         wait_for(lambda: "a step of the courier failed" in stack.log("courier"), "the courier to meet the outage")
         load.wait_for_refusals()
@@ -59,10 +72,7 @@ def test_a_killed_database_costs_no_accepted_job_and_is_waited_for(
     assert stack.runs("courier")
 
 
-def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
-    make_stack: StackFactory, server: PostgresServer, tmp_path: Path
-) -> None:
-    stack = make_stack(TEST_WORKER="tests.e2e.held_worker", DATABASE_URL=server.url).start()
+def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(stack: Stack, server: PostgresServer) -> None:
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
     stack.wait_held()
@@ -72,7 +82,7 @@ def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
         )
         load.wait_for_accepted()
         with server.frozen():
-            (tmp_path / "release").touch()
+            stack.release_held()
             accepted = waiting.result(60)  # while nobody can be asked how it stands
             assert accepted.status_code == 202
             assert accepted.headers["Location"] == f"/v1/jobs/{accepted.json()['id']}"
@@ -90,21 +100,19 @@ def test_a_frozen_database_keeps_nobody_waiting_and_loses_nothing(
     assert stack.children("worker") == children
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_connections_severed_in_the_middle_of_writing_cost_no_accepted_job(
-    make_stack: StackFactory, database_url: str, tmp_path: Path
+    stack: Stack, server: PostgresServer
 ) -> None:
-    stack = make_stack(TEST_WORKER="tests.e2e.held_worker").start()
     children = stack.children("worker")
     held = stack.submit(jpeg(*HELD_PX))
     stack.wait_held()
     with Load(stack) as load:
         load.wait_for_accepted()
-        with nobody_can_write(database_url):
-            (tmp_path / "release").touch()
+        with nobody_can_write(server.url):
+            stack.release_held()
             three = "the API, the worker and its pulse to be in the middle of writing"
-            wait_for(lambda: asked(database_url, _WRITERS) >= 3, three)
-            asked(database_url, _SEVER)  # all but the one that holds them up
+            wait_for(lambda: asked(server.url, _WRITERS) >= 3, three)
+            asked(server.url, _SEVER)  # all but the one that holds them up
         load.wait_for_accepted()
     assert load.refusals
     assert "batch handed back" in stack.log("worker")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,7 @@ from worker.retention import Retention
 
 HELD, PLAIN = jpeg(*HELD_PX), jpeg()
 _UPLOADS, _READERS = 200, 100
+_PACE_SECONDS = 0.05  # of callers whom nobody answers; faster, and fifty would leave the API no time to start
 _BEGUN_BYTES = 300_000  # so much of an upload lies in a temporary file already
 _HEAD = (
     "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=leaf\r\n"
@@ -153,6 +155,7 @@ def test_a_submission_that_is_repeated_while_the_api_is_killed_is_one_job(make_s
                     files = {"file": ("leaf.jpg", PLAIN)}
                     answered.append((method, stack.client.request(method, path, files=files, headers=headers)))
                     break
+                time.sleep(_PACE_SECONDS)
 
     with ThreadPoolExecutor(50) as pool:
         callers = [pool.submit(repeat, method) for method in [*asked] * 25]

@@ -1,15 +1,17 @@
 """Who is next: the interactive before batches, and callers in turns, whatever one of them has sent or taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from shared import jobqueries
 from shared.jobs import Job
-from tests.conftest import StackFactory
+from shared.tables import jobs
+from tests.conftest import shared_stack
 from tests.photos import HELD_PX, jpeg
 from tests.stack import Stack
 from tests.waiting import wait_for
@@ -18,11 +20,25 @@ HELD, PLAIN = jpeg(*HELD_PX), jpeg()
 MANY, FEW = "leaf-institute-" + "a" * 32, "field-phone-" + "b" * 32  # keys of a caller with thousands, and of another
 
 
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    settings = {"API_KEY": f"{MANY},{FEW}", "LEASE_SECONDS": "20", "BATCH_FILES_MAX": "1000"}
+    with shared_stack(request, TEST_WORKER="tests.e2e.held_worker", **settings) as stack:
+        yield stack.start()
+
+
 @pytest.fixture
-def stack(make_stack: StackFactory) -> Stack:
-    return make_stack(
-        TEST_WORKER="tests.e2e.held_worker", API_KEY=f"{MANY},{FEW}", LEASE_SECONDS="20", BATCH_FILES_MAX="1000"
-    ).start()
+def stack(service: Stack) -> Iterator[Stack]:
+    """Nothing is held and nobody waits, however many a test before left in line."""
+    service.forget_held()
+    yield service
+    service.release_held()
+    waiting = sa.select(jobs.c.caller, jobs.c.batch_id).where(jobs.c.status == "queued").distinct()
+    left = read(service, lambda connection: {batch for _, batch in connection.execute(waiting)})
+    for key in (MANY, FEW):
+        for batch in left:
+            service.client.post(f"/v1/batches/{batch}/cancel", headers={"X-API-Key": key})
+    wait_for(lambda: service.redis.client().zcard("turno:{leaf-health}:line") == 0, "the line to be empty")
 
 
 def ask(stack: Stack, key: str, method: str, path: str, **request: Any) -> httpx.Response:
@@ -46,9 +62,9 @@ def position(stack: Stack, key: str, job_id: str) -> int | None:
     return found
 
 
-def wait_in_line(stack: Stack, *jobs: tuple[str, str]) -> datetime:
+def wait_in_line(stack: Stack, *tickets: tuple[str, str]) -> datetime:
     """Returns once all of these stand there: when that was, by the database's clock."""
-    for key, job_id in jobs:
+    for key, job_id in tickets:
         wait_for(lambda key=key, job_id=job_id: position(stack, key, job_id) is not None, "a place in the line")  # type: ignore[misc]
     now: datetime = read(stack, jobqueries.now)
     return now
@@ -82,7 +98,7 @@ def test_one_interactive_image_waits_for_the_batch_in_hand_and_for_no_other(stac
     states = [job.status for job in read(stack, lambda connection: jobqueries.get(connection, many))]
     assert states.count("queued") > 300
     assert 1 <= states.count("running") <= stack.settings.batch_max  # the batch in hand
-    (stack.folder / "release").touch()
+    stack.release_held()
     wait_ended(stack, FEW, [others])
     wait_ended(stack, MANY, [own])
     before_others, before_own = (
@@ -100,7 +116,7 @@ def test_a_caller_with_few_images_takes_turns_with_one_who_has_two_thousand(stac
     stack.wait_held()
     _, few = submit_batch(stack, FEW, [PLAIN] * 60)
     arrived = wait_in_line(stack, (FEW, few[0]), (FEW, few[-1]), (MANY, many[-1]))
-    (stack.folder / "release").touch()
+    stack.release_held()
     wait_ended(stack, FEW, few)
     turns, others = claimed(stack, few, arrived), claimed(stack, many, arrived)
     assert len(turns) == 60
@@ -123,5 +139,5 @@ def test_images_that_were_taken_back_cost_their_caller_no_turns(stack: Stack) ->
     one = submit(stack, MANY, priority="batch")
     wait_in_line(stack, (MANY, one))
     assert position(stack, MANY, one) in (0, 1, 2)
-    (stack.folder / "release").touch()
+    stack.release_held()
     wait_ended(stack, MANY, [one])

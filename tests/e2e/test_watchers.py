@@ -4,14 +4,15 @@ import asyncio
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from shared.changes import CHANNEL, announce
 from shared.database import Database
-from tests.conftest import LEAF_HEALTH, StackFactory
+from shared.tables import jobs
+from tests.conftest import shared_stack
 from tests.crowd import allow_open_files, crowd, leave, listen, wait
 from tests.photos import HELD_PX, jpeg
 from tests.shared.make import add, claim, succeed
@@ -24,20 +25,27 @@ POOL_THREADS = 40  # anyio's: they look the newcomers' jobs up, and nobody waits
 IDS = [f"{number:032x}" for number in range(50)]
 
 
-@pytest.fixture
-def stack(tmp_path: Path, short_folder: Path) -> Iterator[Stack]:
-    """Redis and the API; no worker, so that a test may play it."""
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """One for all tests, of which each says what runs of it."""
     allow_open_files(3 * THOUSAND)
-    stack = Stack(tmp_path, short_folder, MODEL_PATH=str(LEAF_HEALTH))
-    stack.start("redis", "api")
-    yield stack
-    stack.close()
+    with shared_stack(request, TEST_WORKER="tests.e2e.held_worker") as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(service: Stack) -> Stack:
+    """Redis and the API, with nobody watching; no worker, so that a test may play it."""
+    service.have("redis", "api")
+    wait_for(lambda: watched(service) == 0, "nobody to watch")
+    return service
 
 
 @pytest.fixture
 def database(stack: Stack) -> Iterator[Database]:
-    """What the played worker writes to."""
+    """What the played worker writes to: no jobs yet."""
     database = stack.database()
+    database.write(lambda connection: connection.execute(sa.delete(jobs)))
     yield database
     database.close()
 
@@ -112,15 +120,16 @@ def _connections(stack: Stack) -> int:
     return sum(one.status == psutil.CONN_ESTABLISHED for one in connections)
 
 
-def test_the_worker_announces_what_it_takes_and_what_it_ends(make_stack: StackFactory, tmp_path: Path) -> None:
-    stack = make_stack(TEST_WORKER="tests.e2e.held_worker").start()
+@pytest.mark.usefixtures("database")  # without the jobs of the tests before
+def test_the_worker_announces_what_it_takes_and_what_it_ends(stack: Stack) -> None:
+    stack.have()
     with stack.redis.client().pubsub(ignore_subscribe_messages=True) as news:
         news.subscribe(CHANNEL)
         job_id = stack.submit(jpeg(*HELD_PX))["id"]
         with listening(stack.client, job_id) as stream:
             assert wait_for(lambda: news.get_message(timeout=1), "the claim to be announced")["data"] == job_id.encode()
             seen = [next(event for event in stream if event.ticket["status"] == "running").ticket["status"]]
-            (tmp_path / "release").touch()
+            stack.release_held()
             assert wait_for(lambda: news.get_message(timeout=1), "the end to be announced")["data"] == job_id.encode()
             seen += [event.ticket["status"] for event in stream]
     assert seen == ["running", "succeeded"]

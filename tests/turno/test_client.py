@@ -224,3 +224,24 @@ def test_an_erasure_whose_answer_was_lost_is_no_error(server: FaultyServer, turn
     server.answer(Drop(), gone)
     turno.erase("x")
     assert [asked.method for asked in server.asked] == ["DELETE", "DELETE"]
+
+
+def test_who_is_to_be_told_stands_in_the_form(server: FaultyServer, turno: Turno) -> None:
+    server.answer(Answer(202, TICKET))
+    turno.submit(jpeg(), webhook_url="https://example.org/turno", webhook_events=["job.started", "job.failed"])
+    turno.submit(jpeg(), webhook_url="https://example.org/turno")
+    told, told_of_the_end = (asked.body.partition(jpeg())[0] for asked in server.asked)
+    assert b'name="webhook_url"\r\n\r\nhttps://example.org/turno\r\n' in told
+    assert b'name="webhook_events"\r\n\r\njob.started,job.failed\r\n' in told
+    assert b'name="webhook_url"' in told_of_the_end
+    assert b"webhook_events" not in told_of_the_end
+
+
+def test_a_webhooks_secret_is_fetched(server: FaultyServer, turno: Turno) -> None:
+    server.answer(Answer(200, {"secret": "whsec_1"}))
+    assert turno.webhook_secret() == "whsec_1"
+    turno.webhook_secret("a/b")
+    assert [asked.path for asked in server.asked] == ["/v1/webhooks/default/secret", "/v1/webhooks/a%2Fb/secret"]
+    server.answer(Answer(200, {"hello": "world"}))
+    with pytest.raises(NotTurno):
+        turno.webhook_secret()

@@ -150,3 +150,12 @@ def test_what_was_accepted_before_a_failure_is_known(server: FaultyServer, turno
     with pytest.raises(Refused):
         turno.batch(photos, on_accepted=told.append)
     assert [one.total for one in told] == [100]
+
+
+def test_who_is_to_be_told_stands_in_every_request(server: FaultyServer, turno: Turno, photos: list[Path]) -> None:
+    server.answer(service)
+    turno.batch(photos[:101], webhook_url="https://example.org/turno", webhook_events=("batch.completed", "job.failed"))
+    assert len(server.asked) == 2
+    for asked in server.asked:
+        assert b'name="webhook_url"\r\n\r\nhttps://example.org/turno\r\n' in asked.body
+        assert b'name="webhook_events"\r\n\r\nbatch.completed,job.failed\r\n' in asked.body

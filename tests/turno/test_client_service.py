@@ -1,24 +1,34 @@
-"""The client against the real service, as real processes."""
+"""The client against the real service, as real processes: one for all tests, to which each is another caller."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import StackFactory
+from tests.conftest import shared_stack
 from tests.photos import HELD_PX, jpeg
 from tests.stack import ROOT, Stack
 from turno.client import JobFailed, Refused, Turno
 
 EXAMPLES = ROOT / "api" / "static" / "examples"
-KEY = "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA"
+KEYS = [secrets.token_hex(16) for _ in range(10)]
+
+
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[tuple[Stack, Iterator[str]]]:
+    """The service, and keys that nobody has used."""
+    with shared_stack(request, API_KEY=",".join(KEYS), TEST_WORKER="tests.e2e.held_worker") as stack:
+        yield stack.start(), iter(KEYS)
 
 
 @pytest.fixture
-def turno(make_stack: StackFactory) -> Iterator[tuple[Stack, Turno]]:
-    stack = make_stack(API_KEY=KEY, TEST_WORKER="tests.e2e.held_worker").start()
-    with Turno(stack.url, KEY) as turno:
+def turno(service: tuple[Stack, Iterator[str]]) -> Iterator[tuple[Stack, Turno]]:
+    stack, keys = service
+    stack.have().forget_held()
+    with Turno(stack.url, next(keys)) as turno:
         yield stack, turno
+    stack.release_held()
 
 
 def test_an_image_is_submitted_waited_for_watched_listed_and_erased(turno: tuple[Stack, Turno], tmp_path: Path) -> None:
@@ -39,7 +49,7 @@ def test_an_image_is_submitted_waited_for_watched_listed_and_erased(turno: tuple
     stack.wait_held()
     seen = client.watch("tree-7")
     assert next(seen).status == "running"
-    (stack.folder / "release").touch()
+    stack.release_held()
     last = list(seen)[-1]
     assert (last.id, last.status, last.metadata) == (held.id, "succeeded", {"row": 3})
     assert client.wait("tree-7").ended
@@ -60,7 +70,7 @@ def test_a_withdrawn_job_can_be_run_again(turno: tuple[Stack, Turno]) -> None:
     with pytest.raises(JobFailed) as withdrawn:
         client.result(held)
     assert withdrawn.value.code == "canceled"
-    (stack.folder / "release").touch()
+    stack.release_held()
     assert client.retry(held).run == 2
     assert client.result(held).predicted_class
 
@@ -96,5 +106,5 @@ def test_a_client_lives_through_a_restart_of_the_service(turno: tuple[Stack, Tur
     assert next(seen).status == "running"
     stack.kill("api")
     stack.start("api")
-    (stack.folder / "release").touch()
+    stack.release_held()
     assert list(seen)[-1].status == "succeeded"

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.conftest import StackFactory
-from tests.stack import ROOT
+from tests.conftest import shared_stack
+from tests.stack import ROOT, Stack
 from tests.turno.commands import run
 from tests.turno.fake_turno import FakeTurno
 from tests.turno.faulty_server import Answer, FaultyServer
+from tests.waiting import wait_for
 from turno.cli import app
 from turno.doctor import bounded, examination
 
@@ -35,8 +37,50 @@ def failed(found: dict[str, dict[str, Any]]) -> set[str]:
     return {name for name, finding in found.items() if finding["state"] == "fail"}
 
 
-def test_a_service_that_is_well_passes(make_stack: StackFactory, tmp_path: Path) -> None:
-    stack = make_stack(API_KEY=KEY).start()
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """One for all tests, of which each says what runs of it."""
+    with shared_stack(request, API_KEY=KEY) as stack:
+        yield stack
+
+
+@pytest.fixture
+def without_a_worker(service: Stack) -> Stack:
+    service.have("redis", "api")
+    wait_for(lambda: not service.ready(), "a worker of before to be forgotten")
+    return service
+
+
+def test_a_service_without_a_worker(without_a_worker: Stack) -> None:
+    code, found = examined(without_a_worker.url, "--api-key", KEY)
+    assert code == 1
+    assert failed(found) == {"worker", "model"}
+    assert "start a worker" in found["worker"]["to_do"]
+    assert found["golden"]["state"] == "skip"
+
+
+def test_no_key_a_wrong_key_and_keys_that_may_not(without_a_worker: Stack, tmp_path: Path) -> None:
+    stack = without_a_worker
+    made = {
+        scope: run("keys", "create", "--name", "x", "--scope", scope, folder=tmp_path, STATE_DIR=str(stack.folder))
+        for scope in ("jobs:read", "jobs:write")
+    }
+    for options, said in (((), "none was given"), (("--api-key", KEY[::-1]), "not a valid one")):
+        code, found = examined(stack.url, *options)
+        assert code == 1
+        assert failed(found) == {"key"}
+        assert said in found["key"]["said"]
+        assert "TURNO_API_KEY" in found["key"]["to_do"]
+    _, found = examined(stack.url, TURNO_API_KEY=made["jobs:write"].stdout)
+    assert failed(found) == {"key"}
+    assert "jobs:read" in found["key"]["to_do"]
+    _, found = examined(stack.url, TURNO_API_KEY=made["jobs:read"].stdout)
+    assert "uploads" in failed(found)
+    assert "jobs:write" in found["uploads"]["to_do"]
+
+
+def test_a_service_that_is_well_passes(service: Stack, tmp_path: Path) -> None:
+    stack = service.have()
     ran = run("doctor", folder=tmp_path, TURNO_URL=stack.url, TURNO_API_KEY=KEY)
     assert ran.returncode == 0, ran.stdout
     lines = ran.stdout.splitlines()
@@ -57,36 +101,6 @@ def test_a_service_that_is_well_passes(make_stack: StackFactory, tmp_path: Path)
     assert code == 1
     assert {"line", "worker", "model"} <= failed(found)
     assert "Redis" in found["line"]["to_do"]
-
-
-def test_no_key_a_wrong_key_and_keys_that_may_not(make_stack: StackFactory, tmp_path: Path) -> None:
-    stack = make_stack(API_KEY=KEY).start("redis")
-    made = {
-        scope: run("keys", "create", "--name", "x", "--scope", scope, folder=tmp_path, STATE_DIR=str(stack.folder))
-        for scope in ("jobs:read", "jobs:write")
-    }
-    stack.start("api")
-    for options, said in (((), "none was given"), (("--api-key", KEY[::-1]), "not a valid one")):
-        code, found = examined(stack.url, *options)
-        assert code == 1
-        assert failed(found) == {"key"}
-        assert said in found["key"]["said"]
-        assert "TURNO_API_KEY" in found["key"]["to_do"]
-    _, found = examined(stack.url, TURNO_API_KEY=made["jobs:write"].stdout)
-    assert failed(found) == {"key"}
-    assert "jobs:read" in found["key"]["to_do"]
-    _, found = examined(stack.url, TURNO_API_KEY=made["jobs:read"].stdout)
-    assert "uploads" in failed(found)
-    assert "jobs:write" in found["uploads"]["to_do"]
-
-
-def test_a_service_without_a_worker(make_stack: StackFactory) -> None:
-    stack = make_stack().start("redis", "api")
-    code, found = examined(stack.url)
-    assert code == 1
-    assert failed(found) == {"worker", "model"}
-    assert "start a worker" in found["worker"]["to_do"]
-    assert found["golden"]["state"] == "skip"
 
 
 def test_nobody_there() -> None:

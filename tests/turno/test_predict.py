@@ -4,16 +4,18 @@ import csv
 import io
 import json
 import re
+import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import StackFactory
+from tests.conftest import shared_stack
 from tests.photos import jpeg
-from tests.stack import ROOT
+from tests.stack import ROOT, Stack
 from tests.turno.commands import Ran, command, environment, run
 from tests.turno.conftest import Start
 from tests.turno.faulty_server import TICKET, Answer, FaultyServer, problem
@@ -21,6 +23,14 @@ from tests.waiting import wait_for
 
 EXAMPLES = ROOT / "api" / "static" / "examples"
 KEY = "kT9xW2mQ7vB4nR8pL1cZ6yH3sD5fG0jA"
+OTHERS = [secrets.token_hex(16) for _ in range(2)]  # keys of callers who have no jobs yet
+
+
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """One for all tests, of which each says what runs of it."""
+    with shared_stack(request, API_KEY=",".join([KEY, *OTHERS])) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -43,8 +53,36 @@ def refusal(ran: Ran) -> str:
     return ran.stderr
 
 
-def test_photos_are_answered_by_the_service(make_stack: StackFactory, photos: Path, start: Start) -> None:
-    stack = make_stack(API_KEY=KEY).start()
+@pytest.mark.parametrize("names", [["rust.jpg"], ["rust.jpg", "named-by-nobody"]])
+def test_an_interruption_says_what_goes_on_and_where(service: Stack, photos: Path, names: list[str]) -> None:
+    stack = service.have("redis", "api")
+    stack.forget_logs()
+    own = {"X-API-Key": OTHERS[len(names) - 1]}
+    process = subprocess.Popen(
+        command("predict", *(photos / name for name in names)),
+        env=environment(TURNO_URL=stack.url, TURNO_API_KEY=own["X-API-Key"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def waiting() -> list[str]:
+        return [job["id"] for job in stack.client.get("/v1/jobs", headers=own).json()["jobs"]]
+
+    wait_for(lambda: len(waiting()) == len(names), "the jobs to be accepted")
+    wait_for(lambda: '"method": "POST"' in stack.log("api"), "the command to be answered")
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    (route,) = re.findall(rf'"({stack.url}.+)"$', said, re.MULTILINE)
+    assert stack.client.get(route.removeprefix(stack.url), headers=own).status_code == 200
+    left = [stack.client.get(f"/v1/jobs/{job_id}", headers=own).json()["status"] for job_id in waiting()]
+    assert left == ["queued"] * len(names)
+
+
+def test_photos_are_answered_by_the_service(service: Stack, photos: Path, start: Start) -> None:
+    stack = service.have()
     remote = {"TURNO_URL": stack.url, "TURNO_API_KEY": KEY}
 
     one = run("predict", photos / "rust.jpg", folder=photos, **remote)
@@ -77,31 +115,6 @@ def test_photos_are_answered_by_the_service(make_stack: StackFactory, photos: Pa
     assert seen.process.wait(60) == 1
     wait_for(lambda: "diagnosed" in seen.output, "the table")
     assert "answered" in seen.output  # the bar's name; nobody looked on above, and there was none
-
-
-@pytest.mark.parametrize("names", [["rust.jpg"], ["rust.jpg", "named-by-nobody"]])
-def test_an_interruption_says_what_goes_on_and_where(make_stack: StackFactory, photos: Path, names: list[str]) -> None:
-    stack = make_stack().start("redis", "api")
-    process = subprocess.Popen(
-        command("predict", *(photos / name for name in names)),
-        env=environment(TURNO_URL=stack.url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-    def waiting() -> list[str]:
-        return [job["id"] for job in stack.client.get("/v1/jobs").json()["jobs"]]
-
-    wait_for(lambda: len(waiting()) == len(names), "the jobs to be accepted")
-    wait_for(lambda: '"method": "POST"' in stack.log("api"), "the command to be answered")
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    (route,) = re.findall(rf'"({stack.url}.+)"$', said, re.MULTILINE)
-    assert stack.client.get(route.removeprefix(stack.url)).status_code == 200
-    assert {stack.status(job_id) for job_id in waiting()} == {"queued"}
 
 
 def test_nobody_there(tmp_path: Path, photos: Path) -> None:

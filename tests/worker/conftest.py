@@ -10,11 +10,29 @@ from shared.database import Database, migrate
 from shared.images import open_images
 from shared.line import Line
 from shared.settings import Settings
+from tests.receiver import Receiver
 from tests.redis_server import RedisServer
 from tests.worker.bench import Bench, TinyEngine, card
 from worker.pulse import Pulse
 from worker.registry import ServedModel
 from worker.runner import Runner
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database of its own."""
+    url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
+    migrate(url)
+    database = Database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes webhooks, and answers 200 unless told otherwise."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture

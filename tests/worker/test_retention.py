@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from shared import batchstore, jobqueries, jobstore
+from shared.hooks import DeliveryState
 from shared.jobs import Batch, Keep, Refused
+from tests.contract.told import change, hook, log, message, post, states
 from tests.photos import jpeg
 from tests.shared.make import add, claim, get, new_job, succeed
 from tests.worker.bench import Bench
@@ -107,6 +109,38 @@ def test_an_idempotency_key_is_free_again_after_a_week_and_not_before(bench: Ben
     assert not _add(bench, "b", received_at=now, idempotency_key="once")
     retention.erase(now + timedelta(days=8))
     assert _add(bench, "b", received_at=now, idempotency_key="once")
+
+
+def test_what_was_delivered_or_given_up_goes_after_the_retention_and_what_waits_stays(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=30)
+    now = bench.database.read(jobqueries.now)
+    for number, state in enumerate(DeliveryState):
+        (id_,) = post(bench.database, message(number))
+        change(bench.database, id_, state=state, created_at=now - timedelta(days=30) + timedelta(minutes=1))
+    retention.erase(now)
+    assert states(bench.database) == [*DeliveryState]
+    retention.erase(now + timedelta(minutes=2))
+    assert states(bench.database) == [DeliveryState.PENDING]
+    retention.erase(now + timedelta(days=9999))
+    assert states(bench.database) == [DeliveryState.PENDING]
+
+
+def test_without_a_retention_deliveries_are_kept(bench: Bench) -> None:
+    retention = _retention(bench, retention_days=0)
+    (id_,) = post(bench.database, message())
+    change(bench.database, id_, state=DeliveryState.SUCCEEDED)
+    retention.erase(bench.database.read(jobqueries.now) + timedelta(days=9999))
+    assert states(bench.database) == [DeliveryState.SUCCEEDED]
+
+
+def test_what_was_told_of_a_job_goes_with_the_job(bench: Bench, retention: Retention) -> None:
+    bench.queue("a", jpeg(), keep=Keep.NOTHING, **hook())
+    succeed(bench.database, *claim(bench.database, "a"))
+    now = bench.database.read(jobqueries.now)
+    retention.erase(now + timedelta(minutes=59))
+    assert all(one.payload for one in log(bench.database))
+    retention.erase(now + timedelta(minutes=61))
+    assert [one.payload for one in log(bench.database)] == [None, None]
 
 
 def test_a_batch_of_which_nothing_is_left_leaves_no_names(bench: Bench) -> None:

@@ -1,26 +1,23 @@
 """The service as a caller sees it: submit, wait, watch, fetch, withdraw, many at once."""
 
-import math
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from turno.client import batching
 from turno.client.answers import Batch, BatchResult, Job, Model, Result
-from turno.client.errors import JobFailed, Refused, TimedOut
+from turno.client.errors import JobFailed, Refused
 from turno.client.images import Image, outgoing
-from turno.client.transport import Call, Form, Transport, retry_after_seconds
+from turno.client.listing import list_jobs
+from turno.client.transport import Call, Form, Transport
+from turno.client.waiting import wait_for_end
 from turno.client.watching import Watch
 from turno.client.wishes import form_fields
-
-_WAIT_SECONDS = 30  # proxies give up on an answer after 60
-_PAGE_JOBS = 200
 
 
 class Turno:
@@ -77,6 +74,8 @@ class Turno:
         deadline_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         keep: str | None = None,
+        webhook_url: str | None = None,
+        webhook_events: Sequence[str] | None = None,
         idempotency_key: str | None = None,
         client_id: str | None = None,
         wait_seconds: int = 0,
@@ -89,6 +88,8 @@ class Turno:
             deadline_seconds: the job fails when no worker took it by then.
             metadata: comes back with the ticket; at most 4 KB of JSON.
             keep: what stays after the end: `full`, `result` or `nothing`.
+            webhook_url: is told of the job, signed with `webhook_secret`.
+            webhook_events: of what: `job.started` and so on; the job's end when none are given.
             idempotency_key: makes a repetition give the same job, for 7 days; one is made when none is given.
             client_id: your own id for the job; the same id gives the same job, for ever.
             wait_seconds: how long the answer may wait for the job's end, at most 60.
@@ -96,7 +97,7 @@ class Turno:
         Raises:
             Refused, Unreachable, OSError
         """
-        fields = form_fields(model, priority, deadline_seconds, metadata, keep)
+        fields = form_fields(model, priority, deadline_seconds, metadata, keep, webhook_url, webhook_events)
         headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
         if idempotency_key or not client_id:
             headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
@@ -119,21 +120,7 @@ class Turno:
         Raises:
             TimedOut: it has not ended within `timeout_seconds`; without a limit this waits for ever.
         """
-        end = time.monotonic() + (math.inf if timeout_seconds is None else timeout_seconds)
-        while True:
-            begun = time.monotonic()
-            asked_seconds = int(max(0, min(_WAIT_SECONDS, end - begun)))
-            headers = {"Prefer": f"wait={asked_seconds}"} if asked_seconds else {}
-            call = Call("GET", _path(job), headers=headers, wait_seconds=asked_seconds)
-            answer = self.transport.send(call, max(0, end - begun))
-            found = self._job(answer)
-            now = time.monotonic()
-            if found.ended:
-                return found
-            if now >= end:
-                raise TimedOut(found)
-            if now - begun < asked_seconds / 2 or not asked_seconds:  # it did not wait: a proxy dropped `Prefer`
-                time.sleep(min(retry_after_seconds(answer) or 1, end - now))
+        return wait_for_end(self.transport, _path(job), timeout_seconds)
 
     def result(self, job: Job | str, timeout_seconds: float | None = None) -> Result:
         """The answer to the job's image, waited for if need be.
@@ -186,19 +173,8 @@ class Turno:
         created_before: datetime | None = None,
     ) -> Iterator[Job]:
         """Your jobs, newest first, fetched page by page as they are asked for."""
-        params = {"status": status, "model": model, "batch": batch}
-        moments = {"created_after": created_after, "created_before": created_before}
-        params |= {name: moment.isoformat() for name, moment in moments.items() if moment}
-        query = {name: value for name, value in params.items() if value is not None} | {"limit": str(_PAGE_JOBS)}
-        while True:
-            answer = self.transport.send(Call("GET", "/v1/jobs", params=query))
-            page, onward = self.transport.read(
-                answer, lambda document: ([Job.read(one) for one in document["jobs"]], document.get("next"))
-            )
-            yield from page
-            if not onward:
-                return
-            query = dict(parse_qsl(urlsplit(onward).query))  # the query alone: nothing leads to another origin
+        wanted = {"status": status, "model": model, "batch": batch}
+        return list_jobs(self.transport, {**wanted, "created_after": created_after, "created_before": created_before})
 
     def models(self) -> list[Model]:
         """What is served."""
@@ -214,6 +190,8 @@ class Turno:
         deadline_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         keep: str | None = None,
+        webhook_url: str | None = None,
+        webhook_events: Sequence[str] | None = None,
         idempotency_key: str | None = None,
         on_accepted: batching.Accepted | None = None,
     ) -> Batch:
@@ -221,12 +199,13 @@ class Turno:
 
         Args:
             images: paths, bytes or open files; the other arguments apply to each.
+            webhook_events: `batch.completed`, once for each request, when none are given.
             on_accepted: told of each request that was accepted, so that its id is not lost when a later one fails.
 
         Raises:
             Refused, Unreachable, OSError
         """
-        fields = form_fields(model, priority, deadline_seconds, metadata, keep)
+        fields = form_fields(model, priority, deadline_seconds, metadata, keep, webhook_url, webhook_events)
         key = idempotency_key or uuid.uuid4().hex
         return batching.send_batch(self.transport, images, fields, key, on_accepted)
 
@@ -241,6 +220,11 @@ class Turno:
     def batch_results(self, batch: Batch | str) -> list[BatchResult]:
         """What became of each image, in their order; those that have not ended are among them."""
         return batching.results(self.transport, batch)
+
+    def webhook_secret(self, webhook: str = "default") -> str:
+        """What signs the deliveries to a registered webhook; `default`: those to each `webhook_url` of yours."""
+        answer = self.transport.send(Call("GET", f"/v1/webhooks/{quote(webhook, safe='')}/secret"))
+        return self.transport.read(answer, lambda document: str(document["secret"]))
 
     def _job(self, answer: httpx.Response) -> Job:
         return self.transport.read(answer, Job.read)

@@ -1,7 +1,7 @@
 """What a caller may ask for beside the image, as a form's fields."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -11,6 +11,8 @@ def form_fields(
     deadline_seconds: int | None,
     metadata: Mapping[str, Any] | None,
     keep: str | None,
+    webhook_url: str | None,
+    webhook_events: Sequence[str] | None,
 ) -> dict[str, str]:
     """The fields for what was asked for; the service decides on the rest."""
     fields = {
@@ -19,5 +21,7 @@ def form_fields(
         "deadline_seconds": None if deadline_seconds is None else str(deadline_seconds),
         "metadata": None if metadata is None else json.dumps(metadata),
         "keep": keep,
+        "webhook_url": webhook_url,
+        "webhook_events": None if webhook_events is None else ",".join(webhook_events),
     }
     return {name: value for name, value in fields.items() if value is not None}

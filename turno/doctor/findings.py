@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import typer
 
-from turno.predictions import harmless
+from turno.screen import harmless
 
 
 class State(StrEnum):

@@ -1,0 +1,113 @@
+"""The log of deliveries over HTTP: what was told to whom, every attempt, and once more."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import lookup
+from api.refusals import OF_A_JOB, refusals
+from api.routes.jobs import JobId
+from api.schemas import DELIVERY, DELIVERY_ID, PAGE, REDELIVERED
+from api.services import Caller, Services, ServiceSet
+from api.webhooks import DeliveryPage, DeliveryView, find_delivery, find_webhook
+from shared import endpointstore, outbox
+from shared.errors import JobErased, MalformedRequest, MoveRefused, UnknownDelivery, UnknownWebhook
+from shared.hooks import DeliveryState
+from shared.jobs import Scope
+from shared.outbox import Log
+from shared.tables import deliveries
+
+router = APIRouter(prefix="/v1", tags=["webhooks"])
+
+DeliveryId = Annotated[str, Path(**DELIVERY_ID)]
+_ID = "^[0-9a-f]{32}$"
+
+
+class LogQuery(BaseModel):
+    """Which deliveries, and how many."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: DeliveryState | None = None
+    webhook: str | None = Field(None, pattern=_ID)
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, pattern=_ID, description="from `next` of the page before")
+
+
+@router.get(
+    "/deliveries",
+    operation_id="list_deliveries",
+    summary="List deliveries",
+    responses=PAGE | refusals(MalformedRequest, UnknownWebhook),
+)
+async def list_deliveries(
+    query: Annotated[LogQuery, Query()], response: Response, services: Services, caller: Caller
+) -> DeliveryPage:
+    """What this key's webhooks were to be told, newest first; with the scope `admin`, everybody's."""
+    if query.webhook:
+        await find_webhook(services, caller, query.webhook)  # whose webhook it is, his deliveries they are
+    everybodys = caller.may(Scope.ADMIN) or query.webhook
+    return await _page(services, response, "/v1/deliveries", Log(caller=None if everybodys else caller.id), query)
+
+
+@router.get(
+    "/jobs/{job_id}/deliveries",
+    operation_id="list_job_deliveries",
+    summary="List a job's deliveries",
+    responses=PAGE | refusals(MalformedRequest, *OF_A_JOB),
+)
+async def of_job(
+    job_id: JobId, query: Annotated[LogQuery, Query()], response: Response, services: Services, caller: Caller
+) -> DeliveryPage:
+    """Who was told of the job's moves, and what came of it, newest first."""
+    job = await lookup.find(services, caller, job_id)
+    return await _page(services, response, f"/v1/jobs/{job.id}/deliveries", Log(job_id=job.id), query)
+
+
+async def _page(services: ServiceSet, response: Response, here: str, log: Log, query: LogQuery) -> DeliveryPage:
+    log = replace(log, state=query.state, endpoint_id=query.webhook)
+    found = await services.read(lambda it: outbox.page(it, log, query.cursor, query.limit + 1))
+    page, older = found[: query.limit], found[query.limit :]
+    following = None
+    if older:
+        said = query.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        following = f"{here}?" + urlencode({**said, "cursor": page[-1].id})
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return DeliveryPage(deliveries=[DeliveryView.of(one) for one in page], next=following)
+
+
+@router.get(
+    "/deliveries/{delivery_id}",
+    operation_id="get_delivery",
+    summary="Look at a delivery",
+    responses=DELIVERY | refusals(UnknownDelivery),
+)
+async def look(delivery_id: DeliveryId, response: Response, services: Services, caller: Caller) -> DeliveryView:
+    """One message to one address, with every attempt."""
+    response.headers["Cache-Control"] = "private, no-cache"
+    return DeliveryView.of(await find_delivery(services, caller, delivery_id))
+
+
+@router.post(
+    "/deliveries/{delivery_id}/redeliver",
+    status_code=202,
+    operation_id="redeliver",
+    summary="Send a delivery again",
+    responses=REDELIVERED | refusals(UnknownDelivery, JobErased, MoveRefused),
+)
+async def redeliver(delivery_id: DeliveryId, services: Services, caller: Caller) -> DeliveryView:
+    """Sends it again, now, under the same id, with all attempts before it."""
+    found = await find_delivery(services, caller, delivery_id)
+    if found.payload is None:
+        raise JobErased("What this delivery told of has been erased.")
+    if found.endpoint_id:
+        endpoint = await services.read(partial(endpointstore.get, endpoint_id=found.endpoint_id))
+        if endpoint is None or endpoint.disabled_at:
+            raise MoveRefused("Its webhook is disabled or removed: enable it, or register it anew.")
+    await services.write(lambda connection: outbox.send_again(connection, deliveries.c.id == found.id))
+    return DeliveryView.of(await find_delivery(services, caller, delivery_id))
