@@ -21,11 +21,14 @@ from shared.images import open_images
 from shared.keys import required_keys
 from shared.line import Line
 from shared.logs import configure_logging
+from shared.lookups import Lookups
 from shared.metrics import ServiceCollector
 from shared.models import served_model_name
 from shared.netguard import parse_networks
 from shared.presence import Presence
 from shared.settings import Settings, load_settings
+
+_LOOKUP_SECONDS = 5.0  # for the name in a webhook's address, while whoever gave it waits
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -78,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _put_together(settings: Settings) -> ServiceSet:
     redis = connect_redis(settings.redis_url)
     database, line, presence = Database(settings.sql_url), Line(redis), Presence(redis)
-    model = served_model_name(settings)
+    model, networks = served_model_name(settings), parse_networks(settings.webhook_allow_networks)
     registry = CollectorRegistry()
     registry.register(ServiceCollector(redis, line, presence, model))
     intake, waiting = Intake(database, line, Bell(make_celery(settings), redis)), Waiting(database, settings.redis_url)
@@ -97,5 +100,6 @@ def _put_together(settings: Settings) -> ServiceSet:
         registry=registry,
         accepted=Counter("turno_jobs_accepted", "Jobs accepted by this process.", ["model"], registry=registry),
         model=model,
-        networks=parse_networks(settings.webhook_allow_networks),
+        networks=networks,
+        lookups=Lookups(networks, _LOOKUP_SECONDS),
     )

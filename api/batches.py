@@ -115,7 +115,7 @@ async def _once(
             if not arrivals:
                 raise BatchRefused(refused=[asdict(one) for one in batch.refused])
             if arrivals[0].webhook_url:
-                await require_address(services, arrivals[0].webhook_url)
+                await require_address(services, arrivals[0].webhook_url, caller.id)
             await services.backlog.require_room(len(arrivals), held=1)
             await services.allowance.charge(caller, len(arrivals))
     if earlier is None:

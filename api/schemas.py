@@ -146,7 +146,7 @@ READY: Responses = {
         "description": "Something does not answer; uploads may still be taken",
     },
 }
-REGISTERED: Responses = {
+WEBHOOK_MADE: Responses = {
     201: {
         "description": "Registered; `secret` signs what it is told",
         "headers": {"Location": _header("Location")},

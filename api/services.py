@@ -22,6 +22,7 @@ from shared.errors import StoreUnavailable
 from shared.images import ImageStore
 from shared.jobs import ApiKey
 from shared.line import Line
+from shared.lookups import Lookups
 from shared.netguard import Network
 from shared.presence import Presence
 from shared.settings import Settings
@@ -46,6 +47,7 @@ class ServiceSet:
     accepted: Counter
     model: str  # the name of the served model
     networks: list[Network]  # to which webhooks may be sent, beside public ones
+    lookups: Lookups
     names: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:

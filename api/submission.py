@@ -64,7 +64,7 @@ async def _once(services: ServiceSet, receiver: Receiver, caller: ApiKey, new: N
     async with receiver.unless_refused():
         if (earlier := await _earlier(services, new)) is None:
             if new.webhook_url:
-                await require_address(services, new.webhook_url)
+                await require_address(services, new.webhook_url, caller.id)
             await services.allowance.charge(caller, 1)
     if earlier is None:
         # whatever happens now, the image stays: a commit may be unclear, and an image without a row is swept

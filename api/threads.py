@@ -6,14 +6,12 @@ from typing import TypeVar
 from anyio import CapacityLimiter, fail_after
 from anyio.to_thread import run_sync
 
-from shared.errors import NamesUnavailable, StoreUnavailable
+from shared.errors import StoreUnavailable
 
 T = TypeVar("T")
 MOST_SECONDS = 20.0  # above what a database that works takes for anything we ask of it
 # of their own: slow disks and buckets must not take the threads in which everybody else asks SQL
 _FOR_IMAGES = CapacityLimiter(40)
-_FOR_NAMES = CapacityLimiter(20)  # a resolver that hangs must not take them either
-_LOOKUP_SECONDS = 5.0
 
 
 async def in_thread(work: Callable[..., T], *arguments: object, most_seconds: float = MOST_SECONDS) -> T:
@@ -35,16 +33,3 @@ async def in_thread(work: Callable[..., T], *arguments: object, most_seconds: fl
 async def in_image_thread(work: Callable[..., T], *arguments: object) -> T:
     """What `work` returns, however long it takes: the image store has limits of its own."""
     return await run_sync(work, *arguments, limiter=_FOR_IMAGES)
-
-
-async def in_name_thread(work: Callable[..., T], *arguments: object) -> T:
-    """What `work`, which looks up a host name, returns.
-
-    Raises:
-        NamesUnavailable: it took too long.
-    """
-    try:
-        with fail_after(_LOOKUP_SECONDS):
-            return await run_sync(work, *arguments, abandon_on_cancel=True, limiter=_FOR_NAMES)
-    except TimeoutError as error:
-        raise NamesUnavailable from error

@@ -81,7 +81,9 @@ def erase_emptied(connection: sa.Connection, before: datetime) -> None:
     """Erases some of the batches received before `before` of which every job is erased."""
     left = sa.exists().where(jobs.c.batch_id == batches.c.id, jobs.c.erased_at.is_(None))
     emptied = sa.select(batches.c.id).where(batches.c.erased_at.is_(None), batches.c.received_at < before, ~left)
-    _bury(connection, batches.c.id.in_(list(connection.scalars(emptied.limit(_AT_ONCE)))))
+    ids = list(connection.scalars(emptied.limit(_AT_ONCE)))
+    _bury(connection, batches.c.id.in_(ids))
+    outbox.forget(connection, deliveries.c.batch_id.in_(ids))
 
 
 def forget_keys(connection: sa.Connection, before: datetime) -> None:

@@ -29,6 +29,7 @@ class Database:
         self.url = url
         self._sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+        options["hide_parameters"] = True  # errors are logged, and secrets are among the parameters
         if self._sqlite:
             # isolation_level None: the driver begins nothing by itself, `_begin_immediate` does
             options["connect_args"] = {"timeout": _SQLITE_WAIT_SECONDS, "isolation_level": None}

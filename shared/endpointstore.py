@@ -9,9 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 import uuid_utils
 
-from shared import outbox
 from shared.hooks import Endpoint, Event, new_secret
-from shared.tables import clock, deliveries, endpoints, insert_unless_there
+from shared.tables import clock, endpoints, insert_unless_there
 
 DISABLED, GONE, REMOVED = "disabled by its owner", "the receiver answered 410 Gone", "the webhook was removed"
 _COLUMNS = [endpoints.c[name] for name in Endpoint.__dataclass_fields__]
@@ -24,6 +23,12 @@ def add(connection: sa.Connection, caller: str, url: str, events: Sequence[Event
     row = {"id": id_, "caller": caller, "url": url, "events": ",".join(events), "secret": secret}
     connection.execute(sa.insert(endpoints).values(**row, created_at=clock()))
     return _only(connection, endpoints.c.id == id_)
+
+
+def hold(connection: sa.Connection, caller: str) -> None:
+    """Lets nobody else register for this caller until the transaction ends, so that what was looked up stays true."""
+    default = default_of(connection, caller)
+    connection.execute(sa.select(endpoints.c.id).where(endpoints.c.id == default.id).with_for_update())
 
 
 def get(connection: sa.Connection, endpoint_id: str) -> Endpoint | None:
@@ -49,10 +54,11 @@ def default_of(connection: sa.Connection, caller: str) -> Endpoint:
     return _only(connection, endpoints.c.caller == caller, ~REGISTERED)
 
 
-def of_caller(connection: sa.Connection, caller: str) -> list[Endpoint]:
-    """The webhooks that a caller has registered, oldest first."""
-    rows = sa.select(*_COLUMNS).where(endpoints.c.caller == caller, REGISTERED).order_by(endpoints.c.id)
-    return [_endpoint_of(row) for row in connection.execute(rows)]
+def of_caller(connection: sa.Connection, caller: str | None) -> list[Endpoint]:
+    """The webhooks that a caller has registered, oldest first; None: everybody's."""
+    rows = sa.select(*_COLUMNS).where(REGISTERED).order_by(endpoints.c.id)
+    mine = rows if caller is None else rows.where(endpoints.c.caller == caller)
+    return [_endpoint_of(row) for row in connection.execute(mine)]
 
 
 def live_of(connection: sa.Connection, callers: Collection[str]) -> list[Endpoint]:
@@ -62,10 +68,9 @@ def live_of(connection: sa.Connection, callers: Collection[str]) -> list[Endpoin
 
 
 def disable(connection: sa.Connection, endpoint_id: str, because: str) -> None:
-    """Ends what waits to be sent to a webhook, and writes no more for it."""
+    """Writes no more for a webhook; what waits to be sent to it is given up when its time comes."""
     disabled = sa.update(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.disabled_at.is_(None))
     connection.execute(disabled.values(disabled_at=clock(), disabled_because=because))
-    outbox.give_up(connection, deliveries.c.endpoint_id == endpoint_id, because)
 
 
 def enable(connection: sa.Connection, endpoint_id: str) -> None:
@@ -74,23 +79,28 @@ def enable(connection: sa.Connection, endpoint_id: str) -> None:
     connection.execute(enabled.values(disabled_at=None, disabled_because=None))
 
 
-def rotate(connection: sa.Connection, endpoint_id: str, secret: str, overlap_seconds: float) -> None:
-    """Gives a webhook another secret; for so long the one until now signs, too."""
-    kept = overlap_seconds > 0
-    connection.execute(
-        sa.update(endpoints)
-        .where(endpoints.c.id == endpoint_id)
-        .values(
-            secret=secret,
-            former_secret=endpoints.c.secret if kept else None,
-            former_until=clock(plus_seconds=overlap_seconds) if kept else None,
-        )
-    )
+def rotate(connection: sa.Connection, endpoint_id: str, secret: str, overlap_seconds: float) -> bool:
+    """Gives a webhook another secret; for so long the one until now signs, too.
+
+    Returns:
+        False, and nothing is changed, when this would end before its time a former secret that still signs; only an
+        overlap of 0 does that. The secret that signs already stays with the former one as it is.
+    """
+    columns = endpoints.c
+    rotated = sa.update(endpoints).where(columns.id == endpoint_id)
+    if overlap_seconds <= 0:
+        connection.execute(rotated.values(secret=secret, former_secret=None, former_until=None))
+        return True
+    # asked in the statement itself: of two rotations at once the later one sees what the earlier has done
+    alone = sa.or_(columns.former_until.is_(None), columns.former_until <= clock())
+    former = {"former_secret": columns.secret, "former_until": clock(plus_seconds=overlap_seconds)}
+    done = connection.execute(rotated.where(alone, columns.secret != secret).values(secret=secret, **former))
+    signs = sa.select(columns.id).where(columns.id == endpoint_id, columns.secret == secret)
+    return done.rowcount == 1 or connection.execute(signs).first() is not None
 
 
 def remove(connection: sa.Connection, endpoint_id: str) -> None:
-    """Forgets a webhook; what was sent to it stays in the list of deliveries."""
-    outbox.give_up(connection, deliveries.c.endpoint_id == endpoint_id, REMOVED)
+    """Forgets a webhook; what was sent to it stays in the log, what waits is given up when its time comes."""
     connection.execute(sa.delete(endpoints).where(endpoints.c.id == endpoint_id))
 
 
@@ -99,5 +109,6 @@ def _only(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> End
 
 
 def _endpoint_of(row: sa.Row[Any]) -> Endpoint:
-    events = tuple(Event(name) for name in row.events.split(",") if name)
+    names = row.events.split(",")
+    events = tuple(event for event in Event if event in names)  # a name of a later version is none of ours
     return Endpoint(**{**row._mapping, "events": events})

@@ -102,6 +102,7 @@ class Delivery:
     job_id: str | None
     batch_id: str | None
     url: str
+    destination: str  # the server that its caller's address names: what is slow or dead together
     state: DeliveryState
     created_at: datetime
     next_attempt_at: datetime | None

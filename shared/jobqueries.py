@@ -52,10 +52,10 @@ def page(connection: sa.Connection, selection: Selection, before_id: str | None,
     if selection.batch_id is not None:
         conditions.append(jobs.c.batch_id == selection.batch_id)
     if selection.created_after is not None:
-        conditions += [jobs.c.received_at >= selection.created_after, jobs.c.id >= _least_id(selection.created_after)]
+        conditions += [jobs.c.received_at >= selection.created_after, jobs.c.id >= least_id(selection.created_after)]
     if selection.created_before is not None:
         latest = selection.created_before + timedelta(seconds=UPLOAD_MAX_SECONDS)  # an id is made as its image comes
-        conditions += [jobs.c.received_at < selection.created_before, jobs.c.id < _least_id(latest)]
+        conditions += [jobs.c.received_at < selection.created_before, jobs.c.id < least_id(latest)]
     rows = connection.execute(sa.select(*JOB_COLUMNS).where(*conditions).order_by(jobs.c.id.desc()).limit(size))
     return [job_of(row) for row in rows]
 
@@ -164,6 +164,6 @@ def queued_of(row: sa.Row[Any]) -> Queued:
     return Queued(row.id, row.model, row.caller, Priority(row.priority))
 
 
-def _least_id(moment: datetime) -> str:
+def least_id(moment: datetime) -> str:
     """What no id that is made from `moment` on stands before: UUIDv7 begin with milliseconds (RFC 9562, 5.7)."""
     return f"{max(0, int(moment.timestamp() * 1000) - 1000):012x}"

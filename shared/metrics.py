@@ -17,6 +17,8 @@ from shared.presence import Presence
 
 _FINISHED = "turno:finished"
 _ATTEMPTS = "turno:webhook-attempts"
+_LATE = "turno:webhook-late"
+_LATE_KNOWN_SECONDS = 60
 _SUCCEEDED = str(JobStatus.SUCCEEDED)
 
 
@@ -31,6 +33,11 @@ def count_finished(redis: Redis, codes: Iterable[str | None]) -> None:
 def count_attempt(redis: Redis, outcome: str) -> None:
     """Adds one attempt to deliver a webhook to the totals."""
     redis.hincrby(_ATTEMPTS, outcome, 1)
+
+
+def note_lateness(redis: Redis, seconds: float) -> None:
+    """Says for how long the webhook that is due for longest has been due."""
+    redis.set(_LATE, seconds, ex=_LATE_KNOWN_SECONDS)
 
 
 def codes_of(outcomes: Sequence[Outcome]) -> list[str | None]:
@@ -84,4 +91,10 @@ class ServiceCollector(Collector):
         tried: dict[Any, Any] = self._redis.hgetall(_ATTEMPTS)
         for outcome, number in tried.items():
             attempts.add_metric([outcome.decode()], int(number))
-        return [depth, warm, cost, finished, attempts]
+        late = GaugeMetricFamily(
+            "turno_webhook_late_seconds",
+            "For how long the webhook that is due for longest has been; absent: no courier.",
+        )
+        if (seconds := self._redis.get(_LATE)) is not None:
+            late.add_metric([], float(seconds))
+        return [depth, warm, cost, finished, attempts, late]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import uuid_utils
 
 from shared.hooks import Attempt, Delivery, DeliveryState, Event
+from shared.jobqueries import least_id
 from shared.tables import clock, deliveries
 
 _COLUMNS = [deliveries.c[name] for name in Delivery.__dataclass_fields__]
@@ -39,13 +40,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class DeliveryFilter:
     """Which deliveries a list shows; None sets no condition."""
 
     caller: str | None = None
     state: DeliveryState | None = None
     endpoint_id: str | None = None
     job_id: str | None = None
+    batch_id: str | None = None
 
 
 def add(connection: sa.Connection, messages: Sequence[Message]) -> list[str]:
@@ -54,7 +56,7 @@ def add(connection: sa.Connection, messages: Sequence[Message]) -> list[str]:
         {
             **asdict(message),
             "id": uuid_utils.uuid7().hex,
-            "destination": destination(message.caller, message.url),
+            "destination": f"{message.caller} {_server(message.url)}",
             "state": DeliveryState.PENDING,
             "attempts": [],
         }
@@ -68,12 +70,6 @@ def add(connection: sa.Connection, messages: Sequence[Message]) -> list[str]:
 def ping_id() -> str:
     """An id for a message that tells of no job."""
     return f"ping-{uuid_utils.uuid7().hex}"
-
-
-def destination(caller: str, url: str) -> str:
-    """What is slow or dead together: the server that a caller's address names."""
-    parts = urlsplit(url)
-    return f"{caller} {parts.scheme}://{parts.netloc}"[:400]
 
 
 def due(
@@ -102,53 +98,69 @@ def take(connection: sa.Connection, ids: Sequence[str], now: datetime, until: da
 
 
 def record(connection: sa.Connection, delivery: Delivery, attempt: Attempt, again_at: datetime | None) -> bool:
-    """Notes what came of an attempt; False when the delivery is not held any more as it was taken.
+    """Notes an attempt, and what follows from it; False when the delivery is not held any more as it was taken.
+
+    Then the attempt stands in the log, no more: unless it succeeded, and the delivery was given up meanwhile.
 
     Args:
         again_at: when to try again; None: no more.
     """
-    state = DeliveryState.PENDING if again_at else DeliveryState.FAILED
-    changed = connection.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == delivery.id, _PENDING, deliveries.c.next_attempt_at == delivery.next_attempt_at)
-        .values(
-            state=DeliveryState.SUCCEEDED if attempt.succeeded else state,
-            next_attempt_at=None if attempt.succeeded else again_at,
-            tries=deliveries.c.tries + 1,
-            attempts=[_as_json(one) for one in [*delivery.attempts, attempt][-_ATTEMPTS_KEPT:]],
-        )
-    )
-    return changed.rowcount == 1
+    this = deliveries.c.id == delivery.id
+    found = connection.execute(sa.select(*_COLUMNS).where(this).with_for_update()).first()
+    if found is None:
+        return False
+    present = _delivery_of(found)
+    held = present.state is DeliveryState.PENDING and present.next_attempt_at == delivery.next_attempt_at
+    attempts = sorted([*present.attempts, attempt], key=lambda one: one.at)[-_ATTEMPTS_KEPT:]
+    values: dict[str, Any] = {"attempts": [_as_json(one) for one in attempts]}
+    if attempt.succeeded and (held or present.given_up_because):
+        values |= {"state": DeliveryState.SUCCEEDED, "next_attempt_at": None, "given_up_because": None}
+    elif held:
+        values |= {"state": DeliveryState.PENDING if again_at else DeliveryState.FAILED, "next_attempt_at": again_at}
+    if held:
+        values["tries"] = present.tries + 1
+    connection.execute(sa.update(deliveries).where(this).values(**values))
+    return held
 
 
-def give_up(connection: sa.Connection, which: sa.ColumnElement[bool], because: str) -> None:
-    """Ends deliveries that wait to be sent, without another attempt."""
-    ended = sa.update(deliveries).where(_PENDING, which)
+def give_up(connection: sa.Connection, delivery_id: str, because: str) -> None:
+    """Ends a delivery that waits to be sent, without another attempt."""
+    ended = sa.update(deliveries).where(_PENDING, deliveries.c.id == delivery_id)
     connection.execute(ended.values(state=DeliveryState.FAILED, next_attempt_at=None, given_up_because=because))
 
 
-def send_again(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> int:
-    """Makes deliveries due at once, with all attempts before them; returns how many. What was erased is not sent."""
-    again = sa.update(deliveries).where(deliveries.c.payload.is_not(None), *which)
-    fresh = {"state": DeliveryState.PENDING, "next_attempt_at": clock(), "tries": 0, "given_up_because": None}
-    return connection.execute(again.values(**fresh)).rowcount
-
-
-def send_range_again(
-    connection: sa.Connection, endpoint_id: str, since: datetime, until: datetime, state: DeliveryState | None
-) -> int:
-    """The same for what a registered webhook was to be told within a time; pings are left out.
+def in_range(
+    connection: sa.Connection,
+    endpoint_id: str,
+    since: datetime,
+    until: datetime,
+    state: DeliveryState | None,
+    after: str,
+) -> list[str]:
+    """Some of what a registered webhook was to be told within a time, by id; pings are left out.
 
     Args:
         state: only those that stand there; None: all, those too that wait for their next attempt.
+        after: the last id of those before.
     """
-    which = [
+    rows = sa.select(deliveries.c.id).where(
         deliveries.c.endpoint_id == endpoint_id,
+        deliveries.c.id > max(after, least_id(since)),
         deliveries.c.created_at >= since,
         deliveries.c.created_at < until,
         deliveries.c.event != Event.PING,
-    ]
-    return send_again(connection, *which, *([deliveries.c.state == state] if state else []))
+        *([deliveries.c.state == state] if state else []),
+    )
+    return list(connection.scalars(rows.order_by(deliveries.c.id).limit(_AT_ONCE)))
+
+
+def send_again(connection: sa.Connection, ids: Sequence[str]) -> int:
+    """Makes deliveries due at once, with all attempts before them; returns how many. What was erased is not sent."""
+    mine = sa.select(deliveries.c.id).where(deliveries.c.id.in_(ids), deliveries.c.payload.is_not(None))
+    mine = mine.order_by(deliveries.c.id).with_for_update()
+    again = sa.update(deliveries).where(deliveries.c.id.in_(mine.scalar_subquery()))
+    fresh = {"state": DeliveryState.PENDING, "next_attempt_at": clock(), "tries": 0, "given_up_because": None}
+    return connection.execute(again.values(**fresh)).rowcount
 
 
 def get(connection: sa.Connection, delivery_id: str) -> Delivery | None:
@@ -162,7 +174,7 @@ def require(connection: sa.Connection, delivery_id: str) -> Delivery:
     return _delivery_of(connection.execute(sa.select(*_COLUMNS).where(deliveries.c.id == delivery_id)).one())
 
 
-def page(connection: sa.Connection, log: Log, before_id: str | None, size: int) -> list[Delivery]:
+def page(connection: sa.Connection, wanted: DeliveryFilter, before_id: str | None, size: int) -> list[Delivery]:
     """The newest `size` deliveries of a list.
 
     Args:
@@ -171,18 +183,27 @@ def page(connection: sa.Connection, log: Log, before_id: str | None, size: int) 
     conditions: list[sa.ColumnElement[bool]] = []
     if before_id is not None:
         conditions.append(deliveries.c.id < before_id)
-    if log.caller is not None:
-        conditions.append(deliveries.c.caller == log.caller)
-    if log.state is not None:
-        conditions.append(deliveries.c.state == sa.literal_column(f"'{log.state.value}'"))
-        if log.state is not DeliveryState.SUCCEEDED:
+    if wanted.caller is not None:
+        conditions.append(deliveries.c.caller == wanted.caller)
+    if wanted.state is not None:
+        conditions.append(deliveries.c.state == sa.literal_column(f"'{wanted.state.value}'"))
+        if wanted.state is not DeliveryState.SUCCEEDED:
             conditions.append(_UNSUCCEEDED)
-    if log.endpoint_id is not None:
-        conditions.append(deliveries.c.endpoint_id == log.endpoint_id)
-    if log.job_id is not None:
-        conditions.append(deliveries.c.job_id == log.job_id)
+    if wanted.endpoint_id is not None:
+        conditions.append(deliveries.c.endpoint_id == wanted.endpoint_id)
+    if wanted.job_id is not None:
+        conditions.append(deliveries.c.job_id == wanted.job_id)
+    if wanted.batch_id is not None:
+        conditions.append(deliveries.c.batch_id == wanted.batch_id)
     rows = sa.select(*_COLUMNS).where(*conditions).order_by(deliveries.c.id.desc()).limit(size)
     return [_delivery_of(row) for row in connection.execute(rows)]
+
+
+def late_seconds(connection: sa.Connection) -> float:
+    """How long the delivery that is due for longest has been due."""
+    first = sa.select(deliveries.c.next_attempt_at).where(_PENDING).order_by(deliveries.c.next_attempt_at).limit(1)
+    now, due_at = connection.execute(sa.select(clock(), first.scalar_subquery())).one()
+    return max(0.0, (now - due_at).total_seconds()) if due_at else 0.0
 
 
 def forget(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
@@ -203,6 +224,11 @@ def _delivery_of(row: sa.Row[Any]) -> Delivery:
     return Delivery(
         **{**row._mapping, "event": Event(row.event), "state": DeliveryState(row.state), "attempts": attempts}
     )
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url.lower())
+    return f"{parts.scheme}://{parts.netloc.removesuffix(':443').removesuffix(':80')}"
 
 
 def _as_json(attempt: Attempt) -> dict[str, Any]:

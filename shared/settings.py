@@ -125,7 +125,8 @@ class Settings(BaseSettings):
         "10.1.0.0/16, or 127.0.0.0/8,::1/128 for development. Only public addresses by https:// otherwise.",
     )
     webhook_ca_file: Path | None = Field(
-        None, description="For the courier: PEM file of a private authority, which it trusts beside the public ones."
+        None,
+        description="For the courier: PEM file of a private authority, trusted beside the public ones of certifi.",
     )
 
     worker_concurrency: int = Field(1, ge=1, le=64, description="Worker children: one per vCPU.")

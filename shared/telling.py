@@ -1,6 +1,7 @@
 """Who is told of a move: the deliveries that are written in the transaction that makes it."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +11,11 @@ from shared.description import describe
 from shared.hooks import Endpoint, Event, payload
 from shared.jobqueries import JOB_COLUMNS, job_of
 from shared.jobs import TERMINAL, Job, JobStatus
+from shared.logs import get_logger
 from shared.outbox import Message
 from shared.tables import batches, clock, endpoints, jobs
+
+log = get_logger(__name__)
 
 _EVENTS = {
     JobStatus.RUNNING: Event.JOB_STARTED,
@@ -28,6 +32,12 @@ _HEARD_OF = (
     .where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)), sa.or_(jobs.c.webhook_url.is_not(None), _REGISTERED))
     .order_by(jobs.c.id)
 )
+_BATCHES_OF = (
+    sa.select(batches.c.id)
+    .where(batches.c.id.in_(sa.select(jobs.c.batch_id).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))))
+    .order_by(batches.c.id)
+    .with_for_update()
+)
 _Address = tuple[str | None, str]  # of a registered webhook, or of the job itself: then without an id
 
 
@@ -39,6 +49,9 @@ def tell(connection: sa.Connection, ids: Collection[str]) -> None:
     """
     if not ids:
         return
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        # of two transactions that end a batch's last two jobs, the second begins to look when the first is over
+        connection.execute(_BATCHES_OF, {"ids": list(ids)})
     moved = [job_of(row) for row in connection.execute(_HEARD_OF, {"ids": list(ids)})]
     if not moved:
         return
@@ -53,7 +66,7 @@ def _of_job(job: Job, live: Sequence[Endpoint]) -> Iterator[Message]:
     event, at = _EVENTS[job.status], job.finished_at if job.terminal else job.claimed_at
     if addresses := _addresses(job, event, live):
         assert at is not None
-        body = payload(event, at, describe(job))
+        body = _body(event, at, describe(job))
         # a claim commits without waiting for the disk: a database that crashes may give its version out again
         message_id = f"{job.id}-{job.version}" + ("" if job.terminal else "-started")
         for endpoint_id, url in addresses:
@@ -79,7 +92,7 @@ def _of_batch(
             "csv": f"{here}/results.csv",
         },
     }
-    body = payload(Event.BATCH_COMPLETED, batch.now, data)
+    body = _body(Event.BATCH_COMPLETED, batch.now, data)
     for endpoint_id, url in _addresses(job, Event.BATCH_COMPLETED, live):
         # each move of its jobs counts: a batch that is completed again, after a retry, is told of under another id
         yield Message(
@@ -95,9 +108,6 @@ def _last_of_their_batch(
     ended.pop(None, None)
     if not ended:
         return
-    # one at a time: of two transactions that end the last two jobs, the second sees what the first did
-    held = sa.select(batches.c.id).where(batches.c.id.in_(ended)).order_by(batches.c.id).with_for_update()
-    connection.execute(held)
     every = sa.select(jobs.c.batch_id, jobs.c.status, sa.func.count(), sa.func.sum(jobs.c.version))
     rows = connection.execute(every.where(jobs.c.batch_id.in_(ended)).group_by(jobs.c.batch_id, jobs.c.status))
     found: dict[Any, dict[str, tuple[int, int]]] = {}
@@ -107,6 +117,15 @@ def _last_of_their_batch(
         if by_status.keys() <= TERMINAL:
             counts = {status: number for status, (number, _) in by_status.items()}
             yield ended[batch_id], counts, sum(versions for _, versions in by_status.values())
+
+
+def _body(event: Event, at: datetime, data: dict[str, Any]) -> str:
+    told = {name: value for name, value in data.items() if not name.startswith("webhook_")}  # those are for their owner
+    try:
+        return payload(event, at, told)
+    except ValueError as error:  # no message is worth a job that cannot end
+        log.error("a message could not be written in full", about=data["id"], error=str(error))
+        return payload(event, at, {"id": data["id"], "omitted": [name for name in told if name != "id"]})
 
 
 def _addresses(job: Job, event: Event, live: Sequence[Endpoint]) -> list[_Address]:

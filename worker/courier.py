@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from redis import Redis, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import jobqueries, jobstore
+from shared import jobqueries, jobstore, outbox
 from shared.broker import Bell, connect_redis, make_celery
 from shared.database import Database
 from shared.errors import OperatorError
@@ -26,7 +26,7 @@ from shared.images import open_images
 from shared.jobs import Job, Queued
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
-from shared.metrics import count_attempt
+from shared.metrics import count_attempt, note_lateness
 from shared.models import served_model_name
 from shared.netguard import parse_networks
 from shared.settings import Settings, load_settings
@@ -127,6 +127,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             lambda: report_lost(redis, courier.expire(database.read(jobqueries.now))),
             lambda: report_lost(redis, courier.end_late()),
             lambda: retention.erase(database.read(jobqueries.now)),
+            lambda: note_lateness(redis, database.read(outbox.late_seconds)),
         ]
         if number % _SWEEP_ROUNDS == 0:
             steps += [
@@ -143,7 +144,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
             except Exception as error:
                 log.error("a step of the courier failed", exc_info=error)
                 failed = True
-        if settings.beat_file and not failed and deliveries.is_alive():
+        if not deliveries.is_alive():
+            log.error("the thread that sends webhooks has ended; so does the courier, to be started again")
+            return
+        if settings.beat_file and not failed:
             settings.beat_file.touch()
 
 

@@ -1,7 +1,7 @@
 """One attempt to deliver a webhook: to an address that was checked, within a time, whatever the receiver does.
 
-With httpcore, which is httpx without its client: nothing is taken from the environment, followed, kept or unpacked, and
-`worker.pinning` decides where a connection leads.
+With httpcore, which is httpx without its client: nothing is followed, kept or unpacked, the environment gives neither
+proxies nor certificates, and `worker.pinning` decides where a connection leads.
 """
 
 import asyncio
@@ -12,19 +12,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import certifi
 import httpcore
 
 from shared.errors import NamesUnavailable, OperatorError, WebhookRefused
 from shared.hooks import Attempt
 from shared.logs import get_logger
+from shared.lookups import Lookups
 from shared.netguard import Network, parse
 from worker.answer import Answer
-from worker.lookups import Lookups
 from worker.pinning import AnswerTooLong, PinnedNetwork
 
 log = get_logger(__name__)
 
 MOST_SECONDS = 15.0  # looking up, connecting, TLS, and the answer to its end
+_LOOKUP_SHARE = 2 / 3  # of it: a name that hangs is told as that, not as a receiver that gives no answer
 _BODY_MOST_BYTES = 4096
 _HEADERS = {
     "Content-Type": "application/json",
@@ -45,7 +47,7 @@ class Sender:
 
         Args:
             networks: private networks to which webhooks may go.
-            ca_file: certificates that are trusted beside the public ones.
+            ca_file: certificates that are trusted beside the public ones, which are those of certifi.
             most_seconds: for one attempt.
 
         Raises:
@@ -53,41 +55,41 @@ class Sender:
         """
         self._networks = networks
         self._most_seconds = most_seconds
-        self._tls = httpcore.default_ssl_context()
-        if ca_file:
-            try:
-                self._tls.load_verify_locations(ca_file)
-            except OSError as error:
-                raise OperatorError(f"WEBHOOK_CA_FILE: {ca_file} holds no certificates in PEM form.") from error
-        self._lookups = Lookups(networks, most_seconds)
+        self._tls = _trusting(ca_file)
+        self._lookups = Lookups(networks, most_seconds * _LOOKUP_SHARE)
 
-    async def send(self, url: str, headers: dict[str, str], body: str) -> Attempt:
+    async def send(self, url: str, headers: dict[str, str], body: str, caller: str) -> Attempt:
         """Tries once; whatever goes wrong stands in what is returned.
 
         Args:
             headers: those of the message; what every request needs is added.
+            caller: whose message it is: names of one caller that hang leave threads for those of others.
         """
         at, start, answer = datetime.now(UTC), time.monotonic(), Answer()
+        error = await self._error(url, headers, body, caller, answer)
+        latency_ms = round((time.monotonic() - start) * 1000, 1)
+        try:
+            return Attempt(at, latency_ms, answer.status, error, answer.excerpt(), answer.retry_after_seconds(at))
+        except Exception as fault:  # raised, it would have the same message sent again and again
+            log.error("a webhook's answer could not be read", exc_info=fault)
+            return Attempt(at, latency_ms, answer.status, error)
+
+    async def _error(self, url: str, headers: dict[str, str], body: str, caller: str, answer: Answer) -> str | None:
+        """Why it does not count as delivered, once `answer` has what came."""
         try:
             async with asyncio.timeout(self._most_seconds):
-                await self._post(url, headers, body.encode(), answer)
-            error = answer.error()
+                await self._post(url, headers, body.encode(), caller, answer)
+            return answer.error()
         except TimeoutError:
-            error = f"no {'complete ' if answer.status else ''}answer within {self._most_seconds:g} s"
+            return f"no {'complete ' if answer.status else ''}answer within {self._most_seconds:g} s"
         except (WebhookRefused, NamesUnavailable) as refusal:
-            error = refusal.detail
+            return refusal.detail
         except Exception as fault:  # nothing that a receiver thinks of may end the courier's round
-            error = _sentence(fault, answer)
-        latency_ms = round((time.monotonic() - start) * 1000, 1)
-        return Attempt(at, latency_ms, answer.status, error, answer.excerpt(), answer.retry_after_seconds(at))
+            return _sentence(fault, answer)
 
-    async def close(self) -> None:
-        """Ends what it has started, without waiting for lookups that hang."""
-        self._lookups.close()
-
-    async def _post(self, url: str, headers: dict[str, str], body: bytes, answer: Answer) -> None:
+    async def _post(self, url: str, headers: dict[str, str], body: bytes, caller: str, answer: Answer) -> None:
         target = parse(url, self._networks)
-        network = PinnedNetwork(await self._lookups.addresses(target), self._most_seconds)
+        network = PinnedNetwork(await self._lookups.addresses(target, caller), self._most_seconds)
         host = f"[{target.host}]" if ":" in target.host else target.host
         address = httpcore.URL(scheme=target.scheme, host=host, port=target.port, target=target.path)
         async with (
@@ -107,6 +109,21 @@ class Sender:
                 answer.body += piece
                 if len(answer.body) >= _BODY_MOST_BYTES:
                     break
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """What certificates are checked with.
+
+    `ssl.create_default_context` would heed SSL_CERT_FILE and SSL_CERT_DIR, and write keys to SSLKEYLOGFILE.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise OperatorError(f"WEBHOOK_CA_FILE: {ca_file} holds no certificates in PEM form.") from error
+    return context
 
 
 def _sentence(fault: Exception, answer: Answer) -> str:

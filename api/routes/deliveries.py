@@ -13,13 +13,13 @@ from api.refusals import OF_A_JOB, refusals
 from api.routes.jobs import JobId
 from api.schemas import DELIVERY, DELIVERY_ID, PAGE, REDELIVERED
 from api.services import Caller, Services, ServiceSet
-from api.webhooks import DeliveryPage, DeliveryView, find_delivery, find_webhook
+from api.webhooks import find_delivery
+from api.webhookviews import DeliveryPage, DeliveryView, DeliveryWithPayload
 from shared import endpointstore, outbox
-from shared.errors import JobErased, MalformedRequest, MoveRefused, UnknownDelivery, UnknownWebhook
+from shared.errors import JobErased, MalformedRequest, MoveRefused, UnknownDelivery
 from shared.hooks import DeliveryState
 from shared.jobs import Scope
-from shared.outbox import Log
-from shared.tables import deliveries
+from shared.outbox import DeliveryFilter
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
@@ -28,30 +28,36 @@ _ID = "^[0-9a-f]{32}$"
 
 
 class LogQuery(BaseModel):
-    """Which deliveries, and how many."""
+    """Which deliveries of a job, and how many."""
 
     model_config = ConfigDict(extra="forbid")
 
     state: DeliveryState | None = None
-    webhook: str | None = Field(None, pattern=_ID)
+    webhook: str | None = Field(None, pattern=_ID, description="to this webhook, also when it was removed")
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, pattern=_ID, description="from `next` of the page before")
+
+
+class WholeLogQuery(LogQuery):
+    """The same of everything that was told."""
+
+    job: str | None = Field(None, pattern=_ID, description="of this job: the id on its ticket")
+    batch: str | None = Field(None, pattern=_ID, description="of this batch as a whole")
 
 
 @router.get(
     "/deliveries",
     operation_id="list_deliveries",
     summary="List deliveries",
-    responses=PAGE | refusals(MalformedRequest, UnknownWebhook),
+    responses=PAGE | refusals(MalformedRequest),
 )
 async def list_deliveries(
-    query: Annotated[LogQuery, Query()], response: Response, services: Services, caller: Caller
+    query: Annotated[WholeLogQuery, Query()], response: Response, services: Services, caller: Caller
 ) -> DeliveryPage:
     """What this key's webhooks were to be told, newest first; with the scope `admin`, everybody's."""
-    if query.webhook:
-        await find_webhook(services, caller, query.webhook)  # whose webhook it is, his deliveries they are
-    everybodys = caller.may(Scope.ADMIN) or query.webhook
-    return await _page(services, response, "/v1/deliveries", Log(caller=None if everybodys else caller.id), query)
+    whose = None if caller.may(Scope.ADMIN) else caller.id
+    wanted = DeliveryFilter(caller=whose, job_id=query.job, batch_id=query.batch)
+    return await _page(services, response, "/v1/deliveries", wanted, query)
 
 
 @router.get(
@@ -65,12 +71,14 @@ async def of_job(
 ) -> DeliveryPage:
     """Who was told of the job's moves, and what came of it, newest first."""
     job = await lookup.find(services, caller, job_id)
-    return await _page(services, response, f"/v1/jobs/{job.id}/deliveries", Log(job_id=job.id), query)
+    return await _page(services, response, f"/v1/jobs/{job.id}/deliveries", DeliveryFilter(job_id=job.id), query)
 
 
-async def _page(services: ServiceSet, response: Response, here: str, log: Log, query: LogQuery) -> DeliveryPage:
-    log = replace(log, state=query.state, endpoint_id=query.webhook)
-    found = await services.read(lambda it: outbox.page(it, log, query.cursor, query.limit + 1))
+async def _page(
+    services: ServiceSet, response: Response, here: str, wanted: DeliveryFilter, query: LogQuery
+) -> DeliveryPage:
+    wanted = replace(wanted, state=query.state, endpoint_id=query.webhook)
+    found = await services.read(lambda it: outbox.page(it, wanted, query.cursor, query.limit + 1))
     page, older = found[: query.limit], found[query.limit :]
     following = None
     if older:
@@ -87,10 +95,10 @@ async def _page(services: ServiceSet, response: Response, here: str, log: Log, q
     summary="Look at a delivery",
     responses=DELIVERY | refusals(UnknownDelivery),
 )
-async def look(delivery_id: DeliveryId, response: Response, services: Services, caller: Caller) -> DeliveryView:
-    """One message to one address, with every attempt."""
+async def look(delivery_id: DeliveryId, response: Response, services: Services, caller: Caller) -> DeliveryWithPayload:
+    """One message to one address, with what it says and every attempt."""
     response.headers["Cache-Control"] = "private, no-cache"
-    return DeliveryView.of(await find_delivery(services, caller, delivery_id))
+    return DeliveryWithPayload.of(await find_delivery(services, caller, delivery_id))
 
 
 @router.post(
@@ -108,6 +116,6 @@ async def redeliver(delivery_id: DeliveryId, services: Services, caller: Caller)
     if found.endpoint_id:
         endpoint = await services.read(partial(endpointstore.get, endpoint_id=found.endpoint_id))
         if endpoint is None or endpoint.disabled_at:
-            raise MoveRefused("Its webhook is disabled or removed: enable it, or register it anew.")
-    await services.write(lambda connection: outbox.send_again(connection, deliveries.c.id == found.id))
+            raise MoveRefused("Its webhook is disabled or removed; one that is disabled can be enabled.")
+    await services.write(partial(outbox.send_again, ids=[found.id]))
     return DeliveryView.of(await find_delivery(services, caller, delivery_id))

@@ -9,21 +9,19 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.bodies import described, json_body
 from api.refusals import refusals
-from api.schemas import PINGED, REDELIVERED, REGISTERED, REMOVED, SECRET, WEBHOOK, WEBHOOK_ID, WEBHOOKS
+from api.schemas import PINGED, REDELIVERED, REMOVED, SECRET, WEBHOOK, WEBHOOK_ID, WEBHOOK_MADE, WEBHOOKS
 from api.services import Caller, Services
-from api.webhooks import (
+from api.webhooks import find_signer, find_webhook, require_address
+from api.webhookviews import (
     DeliveryView,
-    NamedWebhook,
     NewWebhook,
-    Range,
     Redelivered,
     Rotation,
     SigningSecret,
+    TimeRange,
     Webhook,
     Webhooks,
-    find_signer,
-    find_webhook,
-    require_address,
+    WebhookWithSecret,
 )
 from shared import endpointstore, outbox
 from shared.errors import (
@@ -36,6 +34,7 @@ from shared.errors import (
     WebhookRefused,
 )
 from shared.hooks import Delivery, Endpoint, Event, new_secret, payload
+from shared.jobs import Scope
 from shared.outbox import Message
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -50,7 +49,7 @@ _OF_JSON = (MalformedRequest, UploadTooLarge, UploadTooSlow)
     status_code=201,
     operation_id="create_webhook",
     summary="Register a webhook",
-    responses=REGISTERED | refusals(*_OF_JSON, WebhookRefused, NamesUnavailable, MoveRefused),
+    responses=WEBHOOK_MADE | refusals(*_OF_JSON, WebhookRefused, NamesUnavailable, MoveRefused),
     openapi_extra=described(NewWebhook),
 )
 async def create(
@@ -58,25 +57,30 @@ async def create(
     response: Response,
     services: Services,
     caller: Caller,
-) -> NamedWebhook:
+) -> WebhookWithSecret:
     """Registers an address that is told of every job and batch of this key from now on; the answer has its secret."""
-    await require_address(services, wanted.url)
+    await require_address(services, wanted.url, caller.id)
 
     def add(connection: sa.Connection) -> Endpoint:
-        if len(endpointstore.of_caller(connection, caller.id)) >= _MOST:
+        endpointstore.hold(connection, caller.id)
+        there = endpointstore.of_caller(connection, caller.id)
+        if same := next((one for one in there if one.url == wanted.url), None):
+            raise MoveRefused(f"This key has registered this address already, as {same.id}.")
+        if len(there) >= _MOST:
             raise MoveRefused(f"This key has {_MOST} webhooks; remove one first.")
         secret = wanted.secret or new_secret()
         return endpointstore.add(connection, caller.id, wanted.url, wanted.events, secret)
 
     made = await services.write(add)
     response.headers.update({"Location": f"/v1/webhooks/{made.id}", "Cache-Control": "no-store"})
-    return NamedWebhook.model_validate(made, from_attributes=True)
+    return WebhookWithSecret.model_validate(made, from_attributes=True)
 
 
 @router.get("", operation_id="list_webhooks", summary="List webhooks", responses=WEBHOOKS)
 async def list_webhooks(services: Services, caller: Caller) -> Webhooks:
-    """The webhooks that this key has registered, oldest first."""
-    found = await services.read(lambda connection: endpointstore.of_caller(connection, caller.id))
+    """The webhooks that this key has registered, oldest first; with the scope `admin`, everybody's."""
+    whose = None if caller.may(Scope.ADMIN) else caller.id
+    found = await services.read(lambda connection: endpointstore.of_caller(connection, whose))
     return Webhooks(webhooks=[Webhook.of(one) for one in found])
 
 
@@ -107,7 +111,7 @@ async def secret(webhook_id: WebhookId, response: Response, services: Services, 
     "/{webhook_id}/rotate",
     operation_id="rotate_webhook_secret",
     summary="Replace a webhook's secret",
-    responses=SECRET | refusals(*_OF_JSON, UnknownWebhook),
+    responses=SECRET | refusals(*_OF_JSON, UnknownWebhook, MoveRefused),
     openapi_extra=described(Rotation, required=False),
 )
 async def rotate(
@@ -117,15 +121,24 @@ async def rotate(
     services: Services,
     caller: Caller,
 ) -> SigningSecret:
-    """Gives it another secret; for a while messages are signed with both, so that the receiver can change over."""
+    """Gives it another secret; for a while messages are signed with both, so that the receiver can change over.
+
+    Repeated with the same `secret` it changes nothing. While a former secret still signs, another one is 409: it would
+    end the former before its time, as only `overlap_seconds=0` is meant to.
+    """
     endpoint = await find_signer(services, caller, webhook_id)
     fresh = wanted.secret or new_secret()
-    change = partial(
-        endpointstore.rotate, endpoint_id=endpoint.id, secret=fresh, overlap_seconds=wanted.overlap_seconds
+    done = await services.write(
+        partial(endpointstore.rotate, endpoint_id=endpoint.id, secret=fresh, overlap_seconds=wanted.overlap_seconds)
     )
-    await services.write(change)
+    rotated = await find_signer(services, caller, webhook_id)
+    if not done:
+        raise MoveRefused(
+            "The secret of an earlier rotation still signs beside the present one: GET …/secret has both, and until "
+            "when. To end it now, rotate with overlap_seconds 0."
+        )
     response.headers["Cache-Control"] = "no-store"
-    return SigningSecret.of(await find_signer(services, caller, webhook_id), datetime.now(UTC))
+    return SigningSecret.of(rotated, datetime.now(UTC))
 
 
 @router.post(
@@ -135,7 +148,7 @@ async def rotate(
     responses=WEBHOOK | refusals(UnknownWebhook),
 )
 async def disable(webhook_id: WebhookId, services: Services, caller: Caller) -> Webhook:
-    """Sends nothing there any more; what waits to be sent is given up, and can be sent again later."""
+    """Sends nothing there any more; what is due while it is disabled is given up, and can be sent again later."""
     endpoint = await find_webhook(services, caller, webhook_id)
     because = endpointstore.DISABLED
     await services.write(partial(endpointstore.disable, endpoint_id=endpoint.id, because=because))
@@ -184,19 +197,23 @@ async def ping(webhook_id: WebhookId, response: Response, services: Services, ca
     operation_id="redeliver_range",
     summary="Send again what a webhook was told",
     responses=REDELIVERED | refusals(*_OF_JSON, UnknownWebhook, MoveRefused),
-    openapi_extra=described(Range),
+    openapi_extra=described(TimeRange),
 )
 async def redeliver(
-    webhook_id: WebhookId, wanted: Annotated[Range, Depends(json_body(Range))], services: Services, caller: Caller
+    webhook_id: WebhookId,
+    wanted: Annotated[TimeRange, Depends(json_body(TimeRange))],
+    services: Services,
+    caller: Caller,
 ) -> Redelivered:
     """Sends now, under the same ids, what it was to be told within a time, delivered or not; not what was erased."""
     endpoint = await find_webhook(services, caller, webhook_id)
     _require_enabled(endpoint)
     until = wanted.until or datetime.max.replace(tzinfo=UTC)
-    again = partial(
-        outbox.send_range_again, endpoint_id=endpoint.id, since=wanted.since, until=until, state=wanted.state
-    )
-    return Redelivered(deliveries=await services.write(again))
+    chosen = partial(outbox.in_range, endpoint_id=endpoint.id, since=wanted.since, until=until, state=wanted.state)
+    sent, last = 0, ""
+    while page := await services.read(partial(chosen, after=last)):  # in pieces: others write, too
+        sent, last = sent + await services.write(partial(outbox.send_again, ids=page)), page[-1]
+    return Redelivered(deliveries=sent)
 
 
 @router.delete(
@@ -207,7 +224,7 @@ async def redeliver(
     responses=REMOVED | refusals(UnknownWebhook),
 )
 async def remove(webhook_id: WebhookId, services: Services, caller: Caller) -> None:
-    """Forgets it, with its secret; what waits to be sent there is given up."""
+    """Forgets it, with its secret; what waits to be sent there is given up when it is due."""
     endpoint = await find_webhook(services, caller, webhook_id)
     await services.write(partial(endpointstore.remove, endpoint_id=endpoint.id))
 

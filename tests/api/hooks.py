@@ -1,6 +1,7 @@
 """Webhooks of one test: registered, looked at, and a courier played by hand."""
 
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import httpx
@@ -9,16 +10,30 @@ import sqlalchemy as sa
 from shared import outbox
 from shared.hooks import Attempt
 from shared.tables import deliveries
-from tests.api.service import Service
+from tests.api.service import KEY, Service
 from tests.photos import jpeg
 
 NETWORKS = "127.0.0.0/8"
 URL = "http://127.0.0.1:9/hook?token=s3cr3t-t0k3n"  # nobody sends anything here
+_numbers = count()
+
+# every route of one webhook, with what it is sent
+ROUTES = [
+    ("GET", "", None),
+    ("GET", "/secret", None),
+    ("POST", "/rotate", {}),
+    ("POST", "/disable", None),
+    ("POST", "/enable", None),
+    ("POST", "/ping", None),
+    ("POST", "/redeliver", {"since": "2026-01-01T00:00:00Z"}),
+    ("DELETE", "", None),
+]
 
 
-def register(service: Service, url: str = URL, key: str | None = None, **said: Any) -> dict[str, Any]:
-    """A webhook just registered, with its secret."""
+def register(service: Service, url: str | None = None, key: str | None = None, **said: Any) -> dict[str, Any]:
+    """A webhook just registered, with its secret; at an address of its own, if none is given."""
     headers = {"X-API-Key": key} if key else {}
+    url = url or f"{URL}&n={next(_numbers)}"
     answer = service.client.post("/v1/webhooks", json={"url": url, **said}, headers=headers)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
@@ -76,3 +91,28 @@ def tried(service: Service, delivery_id: str, status: int = 204) -> None:
         assert outbox.record(connection, taken, attempt, None)
 
     service.database.write(move)
+
+
+def delivery_of(service: Service, **fields: str) -> str:
+    """The id of one that is due, of a job just ended."""
+    job_id = queued(service, **fields)
+    service.answer(job_id)
+    (found,) = log(service, f"/v1/jobs/{job_id}/deliveries")
+    return str(found["id"])
+
+
+def look(service: Service, delivery_id: str) -> dict[str, Any]:
+    """A delivery with its attempts and what it says."""
+    return dict(service.client.get(f"/v1/deliveries/{delivery_id}").json())
+
+
+def ask(service: Service, id_: str, route: tuple[str, str, Any], headers: dict[str, str] | None = None) -> Any:
+    """What a route of this webhook answers."""
+    method, end, body = route
+    return service.client.request(method, f"/v1/webhooks/{id_}{end}", json=body, headers=headers)
+
+
+def listed(service: Service, key: str = KEY) -> list[str]:
+    """The ids of the webhooks that a key sees."""
+    answer = service.client.get("/v1/webhooks", headers={"X-API-Key": key})
+    return [one["id"] for one in answer.json()["webhooks"]]

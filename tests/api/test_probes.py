@@ -3,7 +3,7 @@
 import pytest
 
 from shared.keys import key_id
-from shared.metrics import count_finished
+from shared.metrics import count_attempt, count_finished, note_lateness
 from shared.presence import Note
 from tests.api.conftest import MakeService
 from tests.api.service import KEY, MODEL, Service, log_lines
@@ -47,6 +47,8 @@ def test_metrics_tell_line_workers_totals_and_requests(service: Service) -> None
     _warm(service)
     services = service.app.state.services
     count_finished(services.presence._redis, [None, None, "image-undecodable"])
+    count_attempt(services.presence._redis, "retried")
+    note_lateness(services.presence._redis, 7.5)
     service.queued(jpeg())
     service.client.get("/unknown/1")
     text = service.client.get("/metrics").text
@@ -57,6 +59,8 @@ def test_metrics_tell_line_workers_totals_and_requests(service: Service) -> None
         f'turno_jobs_accepted_total{{model="{MODEL}"}} 1.0',
         'turno_jobs_finished_total{code="",status="succeeded"} 2.0',
         'turno_jobs_finished_total{code="image-undecodable",status="failed"} 1.0',
+        'turno_webhook_attempts_total{outcome="retried"} 1.0',
+        "turno_webhook_late_seconds 7.5",
         'turno_http_request_seconds_count{method="POST",route="/v1/jobs",status="202"} 1.0',
     ):
         assert line in text, line

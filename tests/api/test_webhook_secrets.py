@@ -75,9 +75,45 @@ def test_after_a_rotation_the_former_secret_signs_for_a_day(kind: str, hooked: S
     until = datetime.fromisoformat(rotated["former_until"]) - datetime.now(UTC)
     assert timedelta(hours=23) < until <= timedelta(hours=24)
     assert _secret(hooked, id_) == rotated
-    again = _rotate(hooked, id_, overlap_seconds=60)
-    assert again["former_secret"] == rotated["secret"]
-    assert datetime.fromisoformat(again["former_until"]) < datetime.now(UTC) + timedelta(seconds=61)
+
+
+@pytest.mark.parametrize("kind", ["default", "registered"])
+def test_a_rotation_repeated_with_its_secret_changes_nothing(kind: str, hooked: Service) -> None:
+    id_ = _id(hooked, kind)
+    before, fresh = _secret(hooked, id_)["secret"], _whsec(32)
+    rotated = _rotate(hooked, id_, secret=fresh)
+    assert (rotated["secret"], rotated["former_secret"]) == (fresh, before)
+    assert _rotate(hooked, id_, secret=fresh) == rotated
+    assert _rotate(hooked, id_, secret=fresh, overlap_seconds=1) == rotated
+    assert _secret(hooked, id_) == rotated
+    ended = _rotate(hooked, id_, secret=fresh, overlap_seconds=0)
+    assert ended == {"secret": fresh, "former_secret": None, "former_until": None}
+    assert _rotate(hooked, id_, secret=fresh) == ended
+
+
+@pytest.mark.parametrize("kind", ["default", "registered"])
+@pytest.mark.parametrize("said", [{}, {"overlap_seconds": 60}, {"secret": _whsec(25)}])
+def test_no_other_secret_takes_the_place_of_one_that_still_signs(
+    kind: str, said: dict[str, Any], hooked: Service
+) -> None:
+    id_ = _id(hooked, kind)
+    rotated = _rotate(hooked, id_)
+    answer = hooked.client.post(f"/v1/webhooks/{id_}/rotate", json=said)
+    assert "overlap_seconds 0" in assert_problem(answer, 409, "move-refused")["detail"]
+    assert rotated["former_secret"] not in answer.text
+    assert _secret(hooked, id_) == rotated
+
+
+def test_of_rotations_at_once_one_is_made(hooked: Service) -> None:
+    webhook = register(hooked)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: hooked.client.post(f"/v1/webhooks/{webhook['id']}/rotate", json={}), range(8))
+        )
+    (made,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert {answer.status_code for answer in answers} == {200, 409}
+    assert made["former_secret"] == webhook["secret"]
+    assert _secret(hooked, webhook["id"]) == made
 
 
 @pytest.mark.parametrize("kind", ["default", "registered"])
@@ -96,6 +132,7 @@ def test_the_former_secret_is_shown_until_its_time_is_over(hooked: Service) -> N
     assert rotated["former_secret"] == webhook["secret"]
     wait_for(lambda: _secret(hooked, webhook["id"])["former_secret"] is None, "the former secret to go")
     assert _secret(hooked, webhook["id"])["secret"] == rotated["secret"]
+    assert _rotate(hooked, webhook["id"])["former_secret"] == rotated["secret"]
 
 
 @pytest.mark.parametrize("size_bytes", [24, 25, 26, 32, 62, 63, 64])

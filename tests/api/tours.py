@@ -87,7 +87,7 @@ def _tour_of_webhooks(service: Service) -> None:
     service.answer(job_id)
     delivery = ask(f"/v1/jobs/{job_id}/deliveries").json()["deliveries"][0]
     tried(service, delivery["id"], 500)
-    for path in ("/v1/deliveries?limit=1", "/v1/deliveries?state=lost", "/v1/deliveries?webhook=" + 32 * "1"):
+    for path in ("/v1/deliveries?limit=1", "/v1/deliveries?state=lost", "/v1/deliveries?job=" + job_id):
         ask(path)
     client.post(delivery["urls"]["redeliver"])
     client.delete(f"/v1/jobs/{job_id}")
@@ -101,7 +101,7 @@ def _tour_of_webhooks(service: Service) -> None:
         for said in ({"since": "2026-01-01T00:00:00Z"}, {}):
             client.post(f"{here}/redeliver", json=said)
             client.post(f"{here}/rotate", json=said)
-        client.post(f"{here}/rotate")
+        client.post(f"{here}/rotate", json={"overlap_seconds": 0})
         ask(f"{here}/secret")
         ask(here)
         client.delete(here)

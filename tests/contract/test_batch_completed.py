@@ -9,6 +9,7 @@ from functools import partial
 from threading import Barrier, Event
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from shared import batchstore, hooks, jobqueries, jobstore
@@ -19,6 +20,7 @@ from tests.contract.told import URL, hook, log, register
 from tests.shared.make import EPOCH, claim, finish, get, new_job, succeed
 
 COMPLETED = hooks.Event.BATCH_COMPLETED
+_ON_POSTGRES = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 _AT_ONCE = 6
 _ROUNDS = 4
 
@@ -121,6 +123,40 @@ def test_an_erased_batch_is_told_of_without_saying_what_it_was(database: Databas
     _erase(database, ids[0])
     database.write(lambda connection: batchstore.erase(connection, "b"), durable=True)
     assert [(one.event, one.payload) for one in log(database)] == [(COMPLETED, None)]
+
+
+def test_a_batch_that_is_erased_in_time_leaves_nothing_of_what_was_told(database: Database) -> None:
+    for batch_id in "bc":
+        for id_ in _begin(database, batch_id, 2):
+            _cancel(database, id_)
+            if batch_id == "b":
+                _erase(database, id_)
+    assert all(one.payload for one in log(database))
+    later = database.read(jobqueries.now)
+    database.write(lambda connection: batchstore.erase_emptied(connection, later))
+    assert [(one.batch_id, one.payload is None) for one in log(database)] == [("b", True), ("c", False)]
+
+
+@_ON_POSTGRES  # SQLite has one writer at a time: who registers comes before an end, or after it
+def test_who_registers_between_the_ends_of_the_last_two_jobs_hears_of_their_batch(database: Database) -> None:
+    one, two = claim(database, *_begin(database, "b", 2, webhook_url=None, webhook_events=None))
+    moved, committing = Event(), Event()
+
+    def finish_and_dawdle(connection: sa.Connection) -> None:
+        jobstore.finish(connection, [Outcome(one, error_code=ImageUndecodable.code)])
+        moved.set()
+        assert committing.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(database.write, finish_and_dawdle)
+        assert moved.wait(30)
+        register(database, events=[COMPLETED])
+        second = pool.submit(_succeed, database, two)
+        wait([second], timeout=0.3)
+        committing.set()
+        first.result(30)
+        second.result(30)
+    assert _completions(database) == ["b-6"]
 
 
 def test_of_two_that_end_the_last_two_jobs_the_second_waits_and_sees_the_first(database: Database) -> None:

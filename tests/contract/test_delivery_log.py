@@ -1,5 +1,6 @@
 """Deliveries as their callers list them, send them again by the range, and as retention removes them; everywhere."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from shared import jobqueries, outbox
 from shared.database import Database
 from shared.hooks import DeliveryState, Event
-from shared.outbox import Log
+from shared.outbox import DeliveryFilter
 from shared.tables import deliveries
 from tests.contract.told import change, delivery, log, message, post
 from tests.shared.make import EPOCH
@@ -19,12 +20,22 @@ _DAY = timedelta(days=1)
 
 
 def _page(database: Database, before_id: str | None = None, size: int = 10, **conditions: Any) -> list[str]:
-    found = database.read(lambda connection: outbox.page(connection, Log(**conditions), before_id, size))
+    found = database.read(lambda connection: outbox.page(connection, DeliveryFilter(**conditions), before_id, size))
     return [one.id for one in found]
 
 
 def _again(database: Database, since: datetime, until: datetime, state: DeliveryState | None = None) -> int:
-    return database.write(lambda connection: outbox.send_range_again(connection, "e1", since, until, state))
+    return sum(_pieces(database, since, until, state))
+
+
+def _pieces(database: Database, since: datetime, until: datetime, state: DeliveryState | None = None) -> Iterator[int]:
+    """Sends a range again as the API does; how many each time."""
+    last = ""
+    while ids := database.read(lambda it, last=last: outbox.in_range(it, "e1", since, until, state, last)):  # type: ignore[misc]
+        assert ids == sorted(set(ids))
+        assert ids[0] > last
+        yield database.write(lambda it, ids=ids: outbox.send_again(it, ids))  # type: ignore[misc]
+        last = ids[-1]
 
 
 def _purge(database: Database, before: datetime) -> int:
@@ -98,6 +109,20 @@ def test_a_range_is_sent_again_from_its_first_moment_to_before_its_last(
         assert delivery(database, id_) == before[id_]
 
 
+@pytest.mark.parametrize("state", [None, S.FAILED])
+def test_a_long_range_is_sent_again_in_pieces_each_of_them_once(
+    state: DeliveryState | None, database: Database
+) -> None:
+    before = database.read(jobqueries.now)
+    ids = post(database, *(message(number, endpoint_id="e1") for number in range(1200)))
+    failed = sa.update(deliveries).values(state=S.FAILED, next_attempt_at=None, tries=10)
+    database.write(lambda connection: connection.execute(failed))
+    after = database.read(jobqueries.now) + _DAY
+    assert [*_pieces(database, before, after, state)] == [500, 500, 200]
+    assert [(one.id, one.state, one.tries) for one in log(database)] == [(id_, S.PENDING, 0) for id_ in ids]
+    assert [*_pieces(database, before, after, S.FAILED)] == []
+
+
 def test_what_is_old_and_over_is_removed_and_what_waits_never(database: Database) -> None:
     failed, succeeded, pending = (_posted(database, 3, state) for state in (S.FAILED, S.SUCCEEDED, S.PENDING))
     assert _purge(database, EPOCH) == 0
@@ -115,9 +140,9 @@ def test_one_that_is_sent_again_while_old_ones_are_removed_stays(database: Datab
         if statement.startswith("DELETE FROM deliveries") and not begun:
             begun.append(1)
             if connection.dialect.name == "sqlite":  # nobody else can write meanwhile: the purge itself stands for them
-                outbox.send_again(connection, deliveries.c.id == id_)
+                outbox.send_again(connection, [id_])
             else:
-                database.write(lambda other: outbox.send_again(other, deliveries.c.id == id_))
+                database.write(lambda other: outbox.send_again(other, [id_]))
 
     sa.event.listen(database.engine, "before_cursor_execute", send_again_first)
     assert _purge(database, EPOCH + _DAY) == 0

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from shared import endpointstore, jobqueries, outbox
 from shared.database import Database, migrate
 from shared.hooks import DeliveryState
-from shared.outbox import Log
+from shared.outbox import DeliveryFilter
 from shared.tables import deliveries
 from shared.telling import tell
 from tests.postgres import fresh_database, run_outside_transactions
@@ -78,7 +78,7 @@ def _filled(url: str, analyze: str) -> Iterator[Database]:
 
 
 def _page(before_id: str | None = None, **conditions: Any) -> Callable[[sa.Connection], Any]:
-    return lambda connection: outbox.page(connection, Log(**conditions), before_id, 50)
+    return lambda connection: outbox.page(connection, DeliveryFilter(**conditions), before_id, 50)
 
 
 def _due(*without: list[str]) -> Callable[[sa.Connection], Any]:
@@ -90,6 +90,10 @@ def _take_and_record(connection: sa.Connection) -> None:
     taken = outbox.take(connection, [f"{number:032}" for number in range(_OVER, _OVER + 100)], now, now)
     assert len(taken) == 100
     outbox.record(connection, taken[0], outbox.Attempt(now, 1, 204), None)
+
+
+def _range(state: DeliveryState | None) -> Callable[[sa.Connection], Any]:
+    return lambda connection: outbox.in_range(connection, "e1", _EARLY, _LATE, state, "")
 
 
 STATEMENTS: dict[str, tuple[Callable[[sa.Connection], Any], list[str]]] = {
@@ -109,13 +113,10 @@ STATEMENTS: dict[str, tuple[Callable[[sa.Connection], Any], list[str]]] = {
     "a webhook's page": (_page(endpoint_id="e1"), ["ix_deliveries_endpoint"]),
     "a webhook's failed": (_page(endpoint_id="e1", state=DeliveryState.FAILED), ["ix_deliveries_"]),
     "a job's page": (_page(job_id="j1"), ["ix_deliveries_job"]),
-    "give up": (
-        lambda it: outbox.give_up(it, deliveries.c.endpoint_id == "e1", "for a test"), ["ix_deliveries_endpoint"],
-    ),
-    "send again": (lambda it: outbox.send_again(it, deliveries.c.id == _IDS[0]), []),
-    "send a range again": (
-        lambda it: outbox.send_range_again(it, "e1", _EARLY, _LATE, DeliveryState.FAILED), ["ix_deliveries_"],
-    ),
+    "give up": (lambda it: outbox.give_up(it, f"{_OVER:032}", "for a test"), []),
+    "a range": (_range(None), ["ix_deliveries_endpoint"]),
+    "a range's failed": (_range(DeliveryState.FAILED), ["ix_deliveries_"]),
+    "send again": (lambda it: outbox.send_again(it, _IDS), []),
     "forget jobs": (lambda it: outbox.forget(it, deliveries.c.job_id.in_(["j1", "j2"])), ["ix_deliveries_job"]),
     "forget a batch": (lambda it: outbox.forget(it, deliveries.c.batch_id == "b1"), ["ix_deliveries_batch"]),
     "purge": (lambda it: outbox.purge(it, _EARLY), ["ix_deliveries_kept"]),
@@ -137,6 +138,12 @@ def test_deliveries_that_are_passed_over_are_not_looked_at(filled: Database) -> 
     assert filled.read(lambda connection: outbox.due(connection, now, (_FULL, []), 100)) == []
     if filled.engine.dialect.name == "postgresql":  # SQLite reads indexes first, and does not say so
         assert any("Index Only Scan" in step for step in _plans(filled, _due(_FULL, _CALLERS[:1])))
+
+
+def test_the_delivery_that_is_due_for_longest_is_the_first_of_an_index(filled: Database) -> None:
+    plans = _plans(filled, outbox.late_seconds)
+    assert any("ix_deliveries_due" in step for step in plans)
+    assert [step for step in plans if "Sort" in step or "TEMP B-TREE" in step or "Seq Scan" in step] == []
 
 
 class _Undo(Exception):

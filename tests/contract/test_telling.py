@@ -178,6 +178,17 @@ def test_a_message_carries_the_job_as_it_stands(database: Database) -> None:
     assert "omitted" not in ended["data"]
 
 
+def test_a_message_does_not_say_where_it_goes(database: Database) -> None:
+    register(database)
+    add(database, "a", **hook(*ENDS))
+    succeed(database, *claim(database, "a"))
+    for one, body in zip(log(database), bodies(database), strict=True):
+        assert URL not in (one.payload or "")
+        assert str(one.url) not in (one.payload or "")
+        assert not [name for name in body["data"] if "webhook" in name]
+        assert body["data"].keys() >= {"id", "batch_id", "metadata", "priority", "result", "error", "urls"}
+
+
 def test_an_erasure_takes_what_was_told_in_its_transaction(database: Database) -> None:
     add(database, "a", "b", filename="patient.jpg", **hook(*ENDS))
     succeed(database, *claim(database, "a"))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from shared import endpointstore, outbox
 from shared.database import Database
 from shared.hooks import ENDS, Delivery, DeliveryState, Endpoint, Event, new_secret
-from shared.outbox import Log, Message
+from shared.outbox import DeliveryFilter, Message
 from shared.tables import deliveries
 
 URL = "https://own.example/in"  # what a job says of itself
@@ -34,7 +34,7 @@ def register(
 
 def log(database: Database, **conditions: Any) -> list[Delivery]:
     """The deliveries that are there, oldest first."""
-    return database.read(lambda connection: outbox.page(connection, Log(**conditions), None, 10_000))[::-1]
+    return database.read(lambda connection: outbox.page(connection, DeliveryFilter(**conditions), None, 10_000))[::-1]
 
 
 def told(database: Database) -> list[Told]:

@@ -9,20 +9,34 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from shared import jobqueries
+from shared.hooks import new_secret
 from tests.conftest import DATABASES, shared_stack
 from tests.photos import HELD_PX, POISON_PX, jpeg
+from tests.receiver import Receiver
 from tests.stack import Stack, kill_hard
 from tests.waiting import wait_for
 
+SECRET = new_secret()
 HELD, POISON, PLAIN = jpeg(*HELD_PX), jpeg(*POISON_PX), jpeg()
 
 
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """Is told of every end."""
+    with Receiver() as receiver:
+        yield receiver
+
+
 @pytest.fixture(scope="module", params=DATABASES)
-def service(request: pytest.FixtureRequest) -> Iterator[Stack]:
+def service(request: pytest.FixtureRequest, receiver: Receiver) -> Iterator[Stack]:
     """The service with the worker that holds an image; however long that was, a batch takes all that waits."""
-    with shared_stack(request, request.param, TEST_WORKER="tests.e2e.held_worker", BATCH_SECONDS="30") as stack:
+    settings = {"TEST_WORKER": "tests.e2e.held_worker", "BATCH_SECONDS": "30", "WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    with shared_stack(request, request.param, **settings) as stack:
+        made = stack.have("redis", "api").client.post("/v1/webhooks", json={"url": receiver.url, "secret": SECRET})
+        assert made.status_code == 201, made.text
         yield stack
 
 
@@ -189,3 +203,19 @@ def test_a_flushed_redis_loses_no_waiting_job(without_a_worker: Stack) -> None:
     stack.redis.client().flushall()
     stack.start("courier", "worker")
     assert {stack.ended(ticket["id"])["status"] for ticket in tickets} == {"succeeded"}
+
+
+def test_every_end_was_told_of(stack: Stack, receiver: Receiver) -> None:
+    stack.ended(stack.submit(PLAIN)["id"])
+    page, expected = "/v1/jobs?limit=200", set()
+    while page:
+        answer = stack.client.get(page).json()
+        ended = [job for job in answer["jobs"] if job["status"] in ("succeeded", "failed", "canceled")]
+        expected |= {(f"{job['id']}-{job['version']}", f"job.{job['status']}") for job in ended}
+        page = answer["next"]
+
+    def told() -> set[tuple[str, str]]:
+        requests = list(receiver.requests)
+        return {(one.headers["webhook-id"], Webhook(SECRET).verify(one.body, one.headers)["type"]) for one in requests}
+
+    wait_for(lambda: expected <= told(), "every end to be told", 60)

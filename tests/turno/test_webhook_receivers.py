@@ -141,6 +141,15 @@ def test_what_is_not_genuine_is_answered_401_and_not_kept(receiver: Receiver) ->
     wait_for(lambda: receiver.accepted() == 1, "the genuine message")
 
 
+def test_the_receiver_in_node_breaks_off_a_body_that_is_too_large(tmp_path: Path, free_port: int) -> None:
+    with node_receiver(tmp_path, free_port) as receiver:
+        with pytest.raises(httpx.TransportError):
+            receiver.post(signed(SECRET), 10_000_000 * "x")
+        assert receiver.post(signed(SECRET), 60_000 * "x") == 401
+        assert receiver.post(signed(SECRET)) == 204
+        wait_for(lambda: receiver.accepted() == 1, "the message")
+
+
 def test_a_sender_that_breaks_off_does_no_harm(receiver: Receiver) -> None:
     address = httpx.URL(receiver.url)
     head = f"POST {address.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"

@@ -50,11 +50,7 @@ def attempt(url: str, body: str = BODY, **options: Any) -> Attempt:
     """One attempt by a sender of its own, and what every attempt must keep."""
 
     async def run() -> Attempt:
-        one = sender(**options)
-        try:
-            return await one.send(url, HEADERS, body)
-        finally:
-            await one.close()
+        return await sender(**options).send(url, HEADERS, body, "a")
 
     made = asyncio.run(run())
     assert made.latency_ms < HANG_SECONDS * 1000

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from shared.broker import connect_redis
 from shared.database import Database, migrate
 from shared.images import open_images
 from shared.line import Line
 from shared.settings import Settings
+from shared.tables import metadata
+from tests.conftest import DATABASES
+from tests.postgres import fresh_database
 from tests.receiver import Receiver
 from tests.redis_server import RedisServer
 from tests.worker.bench import Bench, TinyEngine, card
@@ -24,6 +28,25 @@ def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'turno.sqlite'}"
     migrate(url)
     database = Database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres_url: str) -> Iterator[str]:
+    with fresh_database(postgres_url) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def every_database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("database")
+        return
+    database = Database(request.getfixturevalue("_migrated_postgres"))
+    database.write(lambda connection: [connection.execute(sa.delete(table)) for table in metadata.sorted_tables])
     yield database
     database.close()
 

@@ -1,6 +1,10 @@
 """A courier's deliveries, played by hand: a clock that a test sets, jobs that end, and what became of each."""
 
 import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
@@ -9,8 +13,8 @@ from standardwebhooks import Webhook
 
 from shared import endpointstore, jobqueries, outbox
 from shared.database import Database
-from shared.hooks import ENDS, Delivery, Endpoint, new_secret
-from shared.outbox import Log
+from shared.hooks import ENDS, Delivery, Endpoint, Event, new_secret
+from shared.outbox import DeliveryFilter, Message
 from tests.receiver import Received
 from tests.shared.make import add, claim, succeed
 from worker.delivery import Deliveries
@@ -42,6 +46,37 @@ class Courier:
             await self.deliveries.finish()
         return begun
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Meanwhile it sends what comes due, by the database's clock; what is on its way at the end is dropped."""
+        stop = threading.Event()
+
+        async def run() -> None:
+            while not stop.is_set():
+                self.now = await asyncio.to_thread(self.database.read, jobqueries.now)
+                await self.deliveries.start_due()
+                await asyncio.sleep(0.02)
+
+        with ThreadPoolExecutor(1) as pool:
+            loop = pool.submit(lambda: asyncio.run(run()))
+            try:
+                yield
+            finally:
+                stop.set()
+                loop.result(30)
+
+    def rounds(self, number: int) -> list[int]:
+        """How many were on their way at once, round by round; each is answered before the next."""
+
+        async def run() -> list[int]:
+            begun = []
+            for _ in range(number):
+                begun.append(await self.deliveries.start_due())
+                await self.deliveries.finish()
+            return begun
+
+        return asyncio.run(run())
+
     def deliver_at(self, moment: datetime | None) -> int:
         """The same, later."""
         assert moment is not None
@@ -61,9 +96,16 @@ def register(database: Database, url: str, caller: str = CALLER) -> Endpoint:
     return database.write(lambda connection: endpointstore.add(connection, caller, url, ENDS, new_secret()))
 
 
+def post(database: Database, urls: Sequence[str], endpoint: Endpoint | None = None, caller: str = CALLER) -> list[str]:
+    """A delivery to each of these, due at once, in the name of no job; their ids."""
+    of = endpoint.id if endpoint else None
+    messages = [Message(f"m-{at}", Event.JOB_FAILED, caller, of, url, "{}") for at, url in enumerate(urls)]
+    return database.write(lambda connection: outbox.add(connection, messages))
+
+
 def log_of(database: Database, **which: Any) -> list[Delivery]:
     """The deliveries, oldest first."""
-    return database.read(lambda connection: outbox.page(connection, Log(**which), None, 10_000))[::-1]
+    return database.read(lambda connection: outbox.page(connection, DeliveryFilter(**which), None, 10_000))[::-1]
 
 
 def only(database: Database) -> Delivery:

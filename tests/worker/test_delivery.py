@@ -138,7 +138,7 @@ def test_what_is_sent_again_has_all_attempts_before_it(database: Database, recei
     courier = Courier(database)
     courier.deliver()
     receiver.answer_with(answer(500), answer(200))
-    assert database.write(lambda it: outbox.send_again(it, outbox.deliveries.c.job_id == "a")) == 1
+    assert database.write(lambda it: outbox.send_again(it, [only(database).id])) == 1
     courier.deliver()
     due = only(database).next_attempt_at
     assert due is not None

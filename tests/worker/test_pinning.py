@@ -1,6 +1,8 @@
 """Where an attempt connects to, and whom it believes: names, addresses and certificates."""
 
+import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -12,8 +14,10 @@ from shared.errors import OperatorError
 from tests.authority import Authority
 from tests.receiver import Answer, End, Receiver
 from tests.waiting import wait_for
-from tests.worker.attempts import Resolver, attempt, failure
+from tests.worker.attempts import BODY, HEADERS, Resolver, attempt, failure, sender
 from worker.sending import Sender
+
+AUTHORITY_HASH = "22292f19"  # of its name, by which OpenSSL finds it in a folder
 
 
 @pytest.fixture
@@ -29,6 +33,38 @@ def authority(tmp_path: Path) -> Authority:
 def at(receiver: Receiver, name: str) -> str:
     """The receiver's address by another name, with something that must not be told."""
     return receiver.url.replace(receiver.host, name) + "?secret"
+
+
+def test_names_that_cannot_be_looked_up_are_told_apart(resolver: Resolver) -> None:
+    def fails() -> list[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    resolver.names["flaky.test"] = fails
+    assert "flaky.test cannot be looked up at the moment" in failure("http://flaky.test/?secret")
+    assert "unknown.test does not lead " in failure("http://unknown.test/?secret")
+
+
+def test_names_of_one_caller_that_hang_do_not_hold_up_the_receiver_of_another(resolver: Resolver) -> None:
+    end = threading.Event()
+    names = [f"{number}.slow.test" for number in range(40)]
+    resolver.names |= {name: lambda: [str(end.wait(60))] for name in names}
+    resolver.names |= {"hooks.test": ["127.0.0.1"]}
+
+    async def beside(healthy: str) -> None:
+        one = sender(most_seconds=1.5)
+        hanging = [asyncio.create_task(one.send(f"http://{name}/?secret", HEADERS, BODY, "a")) for name in names]
+        await asyncio.sleep(0)
+        assert (await one.send(healthy, HEADERS, BODY, "b")).succeeded
+        errors = [made.error for made in await asyncio.gather(*hanging)]
+        assert errors[0] == "0.slow.test could not be looked up within 1 s; try again later."
+        assert errors[-1] == "39.slow.test was not looked up: look-ups of other names hang; try again later."
+        assert (await one.send(healthy, HEADERS, BODY, "b")).succeeded, "the threads still hang"
+
+    try:
+        with Receiver() as receiver:
+            asyncio.run(beside(at(receiver, "hooks.test")))
+    finally:
+        end.set()
 
 
 def test_a_private_authority_is_believed_and_the_name_is_kept(resolver: Resolver, authority: Authority) -> None:
@@ -85,6 +121,21 @@ def test_the_public_authorities_stay_believed_beside_a_private_one(authority: Au
     alone, beside = (Sender([], file)._tls.cert_store_stats()["x509_ca"] for file in (None, authority.file))
     assert alone > 100
     assert beside == alone + 1
+
+
+def test_neither_certificates_nor_a_key_log_come_from_the_environment(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, keys = tmp_path / "certificates", tmp_path / "keys.log"
+    folder.mkdir()
+    (folder / f"{AUTHORITY_HASH}.0").write_bytes(authority.file.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    with Receiver(tls=authority.server("127.0.0.1")) as receiver:
+        assert failure(receiver.url) == "certificate verify failed: unable to get local issuer certificate"
+        assert attempt(receiver.url, ca_file=authority.file).succeeded
+    assert not keys.exists()
 
 
 def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> None:

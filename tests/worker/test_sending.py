@@ -155,8 +155,7 @@ def test_attempts_share_neither_cookies_nor_connections() -> None:
     async def twice(url: str) -> None:
         one = sender()
         for _ in range(2):
-            assert (await one.send(url, HEADERS, BODY)).succeeded
-        await one.close()
+            assert (await one.send(url, HEADERS, BODY, "a")).succeeded
 
     with Receiver() as receiver:
         receiver.answer_with(answer(headers={"Set-Cookie": "session=1; Path=/", "Connection": "keep-alive"}))
@@ -185,21 +184,31 @@ def test_nothing_of_the_environment_takes_part(scheme: str, monkeypatch: pytest.
 def test_many_that_hang_do_not_hold_up_another() -> None:
     async def beside(hanging: str, healthy: str) -> None:
         one = sender(most_seconds=60)
-        waiting = [asyncio.create_task(one.send(hanging, HEADERS, BODY)) for _ in range(200)]
+        waiting = [asyncio.create_task(one.send(hanging, HEADERS, BODY, "a")) for _ in range(200)]
         await asyncio.sleep(0)
-        assert (await one.send(healthy, HEADERS, BODY)).succeeded
+        assert (await one.send(healthy, HEADERS, BODY, "a")).succeeded
         assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
         assert all(
             isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*waiting, return_exceptions=True)
         )
-        await one.close()
 
     with Receiver() as dead, Receiver() as alive:
         dead.answer_with(hang())
         asyncio.run(beside(dead.url, alive.url))
         wait_for(lambda: dead.open_connections == 0, "canceled attempts to close their connections", 5)
+
+
+def test_an_answer_that_cannot_be_read_is_kept_without_what_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: str) -> datetime:
+        raise TypeError("what nobody foresaw")
+
+    monkeypatch.setattr("worker.answer.parsedate_to_datetime", fails)
+    with Receiver() as receiver:
+        receiver.answer_with(answer(503, b"lunch", {"Retry-After": "soon"}))
+        made = attempt(receiver.url)
+    assert made == Attempt(made.at, made.latency_ms, 503, "answered 503")
 
 
 @pytest.mark.parametrize(
