@@ -164,6 +164,10 @@ def queued_of(row: sa.Row[Any]) -> Queued:
     return Queued(row.id, row.model, row.caller, Priority(row.priority))
 
 
-def least_id(moment: datetime) -> str:
-    """What no id that is made from `moment` on stands before: UUIDv7 begin with milliseconds (RFC 9562, 5.7)."""
-    return f"{max(0, int(moment.timestamp() * 1000) - 1000):012x}"
+def least_id(moment: datetime, apart_seconds: int = 1) -> str:
+    """What no id that is made from `moment` on stands before: UUIDv7 begin with milliseconds (RFC 9562, 5.7).
+
+    Args:
+        apart_seconds: how far behind the clock may be that makes the ids.
+    """
+    return f"{max(0, int((moment.timestamp() - apart_seconds) * 1000)):012x}"

@@ -55,7 +55,7 @@ def claim(connection: sa.Connection, ids: Sequence[str], owner: str, lease_secon
         .returning(*(jobs.c[name] for name in Claim.__dataclass_fields__))
     )
     claims = {row.id: Claim(**row._mapping) for row in rows}
-    tell(connection, claims)
+    tell(connection, claims, ended=False)
     return [claims[id_] for id_ in ids if id_ in claims]
 
 

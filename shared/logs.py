@@ -1,10 +1,13 @@
 """Logs: one JSON object a line on stdout; no secret and no image content ever goes in."""
 
 import logging
+import re
 import sys
 from typing import Any
 
 import structlog
+
+_ROW = re.compile(r"\nDETAIL:.*?(?=\n\[SQL|\n\n|\Z)", re.DOTALL)
 
 
 def configure_logging(level: str) -> None:
@@ -18,6 +21,7 @@ def configure_logging(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
+        _cut_rows,
     ]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
@@ -52,6 +56,12 @@ def configure_logging(level: str) -> None:
 
 def _drop_colors(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     event.pop("color_message", None)  # uvicorn says everything twice, once in colour
+    return event
+
+
+def _cut_rows(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    if "exception" in event:  # PostgreSQL shows the row that it refuses, and secrets may be in it
+        event["exception"] = _ROW.sub("", event["exception"])
     return event
 
 

@@ -4,11 +4,11 @@ Every function works on the caller's connection and never commits; the caller ho
 (`Database.write`). `worker.delivery` sends them.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import uuid_utils
@@ -22,7 +22,9 @@ _COLUMNS = [deliveries.c[name] for name in Delivery.__dataclass_fields__]
 _PENDING = deliveries.c.state == sa.literal_column("'pending'")
 _UNSUCCEEDED = deliveries.c.state != sa.literal_column("'succeeded'")
 _ATTEMPTS_KEPT = 30
+_SERVER_MAX = 300
 _AT_ONCE = 500
+_CLOCKS_APART_SECONDS = 300  # ids are made by the writer's clock, times by the database's
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def take(connection: sa.Connection, ids: Sequence[str], now: datetime, until: da
 def record(connection: sa.Connection, delivery: Delivery, attempt: Attempt, again_at: datetime | None) -> bool:
     """Notes an attempt, and what follows from it; False when the delivery is not held any more as it was taken.
 
-    Then the attempt stands in the log, no more: unless it succeeded, and the delivery was given up meanwhile.
+    Then the attempt stands in the log, no more: unless it succeeded where the delivery has failed meanwhile.
 
     Args:
         again_at: when to try again; None: no more.
@@ -113,7 +115,7 @@ def record(connection: sa.Connection, delivery: Delivery, attempt: Attempt, agai
     held = present.state is DeliveryState.PENDING and present.next_attempt_at == delivery.next_attempt_at
     attempts = sorted([*present.attempts, attempt], key=lambda one: one.at)[-_ATTEMPTS_KEPT:]
     values: dict[str, Any] = {"attempts": [_as_json(one) for one in attempts]}
-    if attempt.succeeded and (held or present.given_up_because):
+    if attempt.succeeded and (held or present.state is DeliveryState.FAILED):
         values |= {"state": DeliveryState.SUCCEEDED, "next_attempt_at": None, "given_up_because": None}
     elif held:
         values |= {"state": DeliveryState.PENDING if again_at else DeliveryState.FAILED, "next_attempt_at": again_at}
@@ -145,7 +147,7 @@ def in_range(
     """
     rows = sa.select(deliveries.c.id).where(
         deliveries.c.endpoint_id == endpoint_id,
-        deliveries.c.id > max(after, least_id(since)),
+        deliveries.c.id > max(after, least_id(since, _CLOCKS_APART_SECONDS)),
         deliveries.c.created_at >= since,
         deliveries.c.created_at < until,
         deliveries.c.event != Event.PING,
@@ -227,8 +229,9 @@ def _delivery_of(row: sa.Row[Any]) -> Delivery:
 
 
 def _server(url: str) -> str:
-    parts = urlsplit(url.lower())
-    return f"{parts.scheme}://{parts.netloc.removesuffix(':443').removesuffix(':80')}"
+    scheme, _, rest = url.lower().partition("://")
+    port = ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{re.split('[/?#]', rest)[0].removesuffix(port)}"[:_SERVER_MAX]
 
 
 def _as_json(attempt: Attempt) -> dict[str, Any]:

@@ -41,15 +41,18 @@ _BATCHES_OF = (
 _Address = tuple[str | None, str]  # of a registered webhook, or of the job itself: then without an id
 
 
-def tell(connection: sa.Connection, ids: Collection[str]) -> None:
+def tell(connection: sa.Connection, ids: Collection[str], *, ended: bool = True) -> None:
     """Writes a delivery of each of these jobs' present state for everyone who is to hear of it.
 
     To be called in the transaction that brought them there, after it did: then a state and its deliveries are
     there together or not at all. A batch whose last job has ended is told of, too.
+
+    Args:
+        ended: whether it was their end.
     """
     if not ids:
         return
-    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+    if ended and connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         # of two transactions that end a batch's last two jobs, the second begins to look when the first is over
         connection.execute(_BATCHES_OF, {"ids": list(ids)})
     moved = [job_of(row) for row in connection.execute(_HEARD_OF, {"ids": list(ids)})]

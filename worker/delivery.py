@@ -6,6 +6,7 @@ twice, under the same id, and loses none.
 
 import asyncio
 import threading
+from asyncio import FIRST_COMPLETED
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +71,9 @@ class Deliveries:
                 begun = await self.start_due()
             except Exception as error:  # whatever it was: a sender that ends here would leave everybody waiting
                 log.warning("due webhooks could not be taken", error=str(error).partition("\n")[0])
-            if not begun:
+            if not begun and self._under_way:
+                await asyncio.wait(self._under_way.values(), timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            elif not begun:
                 await asyncio.sleep(_POLL_SECONDS)
         await self.finish(_LAST_SECONDS)
 
