@@ -3,12 +3,12 @@
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api import lookup
+from api.paging import ID, PageQuery, cut
 from api.refusals import OF_A_JOB, refusals
 from api.routes.jobs import JobId
 from api.schemas import DELIVERY, DELIVERY_ID, PAGE, REDELIVERED
@@ -24,25 +24,20 @@ from shared.outbox import DeliveryFilter
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
 DeliveryId = Annotated[str, Path(**DELIVERY_ID)]
-_ID = "^[0-9a-f]{32}$"
 
 
-class LogQuery(BaseModel):
+class LogQuery(PageQuery):
     """Which deliveries of a job, and how many."""
 
-    model_config = ConfigDict(extra="forbid")
-
     state: DeliveryState | None = None
-    webhook: str | None = Field(None, pattern=_ID, description="to this webhook, also when it was removed")
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=_ID, description="from `next` of the page before")
+    webhook: str | None = Field(None, pattern=ID, description="to this webhook, also when it was removed")
 
 
 class WholeLogQuery(LogQuery):
     """The same of everything that was told."""
 
-    job: str | None = Field(None, pattern=_ID, description="of this job: the id on its ticket")
-    batch: str | None = Field(None, pattern=_ID, description="of this batch as a whole")
+    job: str | None = Field(None, pattern=ID, description="of this job: the id on its ticket")
+    batch: str | None = Field(None, pattern=ID, description="of this batch as a whole")
 
 
 @router.get(
@@ -79,13 +74,7 @@ async def _page(
 ) -> DeliveryPage:
     wanted = replace(wanted, state=query.state, endpoint_id=query.webhook)
     found = await services.read(lambda it: outbox.page(it, wanted, query.cursor, query.limit + 1))
-    page, older = found[: query.limit], found[query.limit :]
-    following = None
-    if older:
-        said = query.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        following = f"{here}?" + urlencode({**said, "cursor": page[-1].id})
-        response.headers["Link"] = f'<{following}>; rel="next"'
-    response.headers["Cache-Control"] = "private, no-cache"
+    page, following = cut(response, here, query, found)
     return DeliveryPage(deliveries=[DeliveryView.of(one) for one in page], next=following)
 
 

@@ -1,14 +1,14 @@
 """The list of a caller's jobs, newest first, page by page."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api import tickets
 from api.lookup import find_batch
 from api.moments import Moment
+from api.paging import ID, PageQuery, cut
 from api.refusals import OF_A_BATCH, refusals
 from api.schemas import PAGE
 from api.services import Caller, Services
@@ -20,21 +20,15 @@ from shared.jobs import JobStatus, Scope
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_ID = "^[0-9a-f]{32}$"
 
-
-class ListQuery(BaseModel):
+class ListQuery(PageQuery):
     """Which jobs, and how many."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     status: JobStatus | None = None
     model: str | None = Field(None, max_length=100, pattern=r"^[^\x00-\x1f]*$")
-    batch: str | None = Field(None, pattern=_ID)
+    batch: str | None = Field(None, pattern=ID)
     created_after: Moment | None = Field(None, description="received at this time or later, with its zone")
     created_before: Moment | None = Field(None, description="received before this time, with its zone")
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, pattern=_ID, description="from `next` of the page before")
 
 
 class TicketPage(BaseModel):
@@ -68,11 +62,5 @@ async def list_jobs(
         created_before=query.created_before,
     )
     found = await services.read(lambda it: jobqueries.page(it, selection, query.cursor, query.limit + 1))
-    page, older = found[: query.limit], found[query.limit :]
-    following = None
-    if older:
-        said = query.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        following = "/v1/jobs?" + urlencode({**said, "cursor": page[-1].id})
-        response.headers["Link"] = f'<{following}>; rel="next"'
-    response.headers["Cache-Control"] = "private, no-cache"
+    page, following = cut(response, "/v1/jobs", query, found)
     return TicketPage(jobs=await tickets.tickets(services, page), next=following)
