@@ -43,7 +43,9 @@ class Database:
                 "keepalives_idle": 10,  # for one that is, and whose answer never comes
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
-                "options": "-c statement_timeout=30000",
+                # and the other way round: a client that was cut off within a transaction must not keep its locks
+                "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=15000 "
+                "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
             }
         self.engine = sa.create_engine(url, **options)
         if self._sqlite:

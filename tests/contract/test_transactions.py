@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from shared import jobstore
 from shared.database import Database, migrate
@@ -190,3 +190,18 @@ def _provoke_locked(url: str) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         impatient.dispose()
+
+
+@_ON_POSTGRES
+def test_a_client_that_falls_silent_within_a_transaction_does_not_keep_its_locks(database: Database) -> None:
+    # as one does whose network is gone: the server hears nothing of it, for hours if it were not told to mind
+    add(database, "a")
+    (claimed,) = claim(database, "a")
+    silent = database.engine.connect()
+    silent.begin()
+    silent.execute(sa.select(jobs.c.id).where(jobs.c.id == "a").with_for_update())
+    assert succeed(database, claimed)
+    with pytest.raises(DBAPIError, match="idle-in-transaction"):
+        silent.execute(sa.text("SELECT 1"))
+    silent.invalidate()
+    silent.close()
