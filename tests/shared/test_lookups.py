@@ -110,7 +110,8 @@ def test_with_all_of_a_callers_threads_taken_the_next_name_waits_for_one(resolve
         assert await asyncio.gather(*hanging) == [HERE] * 8
 
     asyncio.run(after())
-    assert resolver.asked[:9] == [*names, "hooks.test"]
+    assert sorted(resolver.asked[:8]) == sorted(names)  # threads begin in any order
+    assert resolver.asked[8] == "hooks.test"
 
 
 def test_threads_that_have_ended_are_free_again(resolver: Hanging) -> None:
