@@ -1,6 +1,7 @@
 """Where an attempt connects to, and whom it believes: names, addresses and certificates."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -94,7 +95,8 @@ def test_the_default_port_is_not_named(resolver: Resolver, monkeypatch: pytest.M
     resolver.names["hooks.test"] = ["127.0.0.1"]
     try:
         receiver = Receiver(port=80)
-    except OSError:
+    except OSError:  # skips at home and fails in CI
+        assert not os.environ.get("CI"), "port 80 is not to be had here"
         pytest.skip("port 80 is not to be had here")
     with receiver:
         assert attempt("http://hooks.test/").succeeded
