@@ -2,12 +2,11 @@
 
 Questions that change nothing are in `shared.jobqueries`. Every function works on the caller's connection and never
 commits; the caller holds the transaction (`Database.write`), and what is to be told of a move is written in it
-(`shared.telling`). A row that somebody else moved first is not changed and
-not reported.
+(`shared.telling`). A row that somebody else moved first is not changed and not reported.
 Statements that touch several rows lock them in id order, so that two of them cannot deadlock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,8 @@ import sqlalchemy as sa
 from shared import outbox
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
 from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
-from shared.jobs import MAX_LOST, MOVES, Claim, Job, JobStatus, NewJob, Outcome
+from shared.jobs import MAX_LOST, Claim, Job, JobStatus, NewJob, Outcome
+from shared.moves import CLAIM, CLAIM_UNSUSPECTED, END, IN_HAND, move, requeue
 from shared.tables import clock, deliveries, insert_unless_there, jobs
 from shared.telling import tell
 
@@ -45,16 +45,9 @@ def claim(connection: sa.Connection, ids: Sequence[str], owner: str, lease_secon
     A job that was lost before is claimed only when asked for alone: if its image kills workers,
     it takes no batch mates down twice. One whose deadline has passed is not claimed: `expire` ends it.
     """
-    suspects_too = sa.true() if len(ids) == 1 else jobs.c.lost_count == 0
-    in_time = sa.or_(jobs.c.deadline_at.is_(None), jobs.c.deadline_at > clock())
-    rows = connection.execute(
-        _move("claim", jobs.c.id.in_(ids), suspects_too, in_time, skip_locked=True)
-        .values(
-            attempt=jobs.c.attempt + 1, owner=owner, claimed_at=clock(), lease_until=clock(plus_seconds=lease_seconds)
-        )
-        .returning(*(jobs.c[name] for name in Claim.__dataclass_fields__))
-    )
-    claims = {row.id: Claim(**row._mapping) for row in rows}
+    statement = CLAIM if len(ids) == 1 else CLAIM_UNSUSPECTED
+    asked = {"ids": list(ids), "by": owner, "lease_microseconds": int(lease_seconds * 1_000_000)}
+    claims = {row.id: Claim(*row) for row in connection.execute(statement, asked)}
     tell(connection, claims, ended=False)
     return [claims[id_] for id_ in ids if id_ in claims]
 
@@ -72,37 +65,34 @@ def renew(connection: sa.Connection, claims: Sequence[Claim], owner: str, lease_
     )
 
 
-def finish(connection: sa.Connection, outcomes: Iterable[Outcome]) -> list[Outcome]:
+def finish(connection: sa.Connection, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """running → succeeded or failed; returns those that counted.
 
     An outcome whose claim is no longer the latest (canceled, given to another worker) is dropped.
     """
-    landed = []
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.claim.id):
-        move = "succeed" if outcome.error_code is None else "fail"
-        changed = connection.execute(
-            _move(move, *_in_hand(outcome.claim)).values(
-                finished_at=clock(),
-                result=outcome.result,
-                error_code=outcome.error_code,
-                error_detail=outcome.error_detail,
-                owner=None,
-                lease_until=None,
-            )
-        )
-        if changed.rowcount:
-            landed.append(outcome)
+    ids = [outcome.claim.id for outcome in outcomes]
+    # locks the rows: what is in hand here stays so until the commit
+    in_hand = {tuple(row) for row in connection.execute(IN_HAND, {"ids": ids})}
+    landed = [one for one in outcomes if (one.claim.id, one.claim.attempt, one.claim.owner) in in_hand]
+    for name, statement in END.items():
+        if ends := [_end(one) for one in landed if (one.error_code is None) == (name == "succeed")]:
+            connection.execute(statement, ends)
     tell(connection, [outcome.claim.id for outcome in landed])
     return landed
+
+
+def _end(outcome: Outcome) -> dict[str, Any]:
+    told = {"answer": outcome.result, "code": outcome.error_code, "detail": outcome.error_detail}
+    return {"ended": outcome.claim.id, **told}
 
 
 def hand_back(connection: sa.Connection, claims: Sequence[Claim]) -> None:
     """running → queued, uncounted: the fault was not the job's."""
     for one in sorted(claims, key=lambda claim: claim.id):
-        connection.execute(_requeue("hand_back", *_in_hand(one)))
+        connection.execute(requeue("hand_back", *_held(one)))
 
 
-def _in_hand(one: Claim) -> tuple[sa.ColumnElement[bool], ...]:
+def _held(one: Claim) -> tuple[sa.ColumnElement[bool], ...]:
     return jobs.c.id == one.id, jobs.c.attempt == one.attempt, jobs.c.owner == one.owner
 
 
@@ -119,7 +109,7 @@ def requeue_lapsed(connection: sa.Connection, now: datetime) -> list[Job]:
 def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) -> list[Job]:
     """queued → failed: jobs of models other than `served` that have waited since before `before`."""
     unserved = UNSUCCEEDED, jobs.c.model.not_in(served), jobs.c.queued_at < before
-    statement = _move("abandon", *unserved, skip_locked=True).values(
+    statement = move("abandon", *unserved, skip_locked=True).values(
         finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
     )
     return _ended(connection, statement)
@@ -129,7 +119,7 @@ def expire(connection: sa.Connection) -> list[Job]:
     """queued → failed: some of the jobs whose deadline has passed."""
     late = sa.select(jobs.c.id).where(QUEUED, DEADLINE_SET, jobs.c.deadline_at <= clock()).limit(_AT_ONCE)
     ids = list(connection.scalars(late))
-    statement = _move("expire", jobs.c.id.in_(ids), jobs.c.deadline_at <= clock(), skip_locked=True).values(
+    statement = move("expire", jobs.c.id.in_(ids), jobs.c.deadline_at <= clock(), skip_locked=True).values(
         finished_at=clock(), error_code=DeadlineExceeded.code, error_detail=DeadlineExceeded.title()
     )
     return _ended(connection, statement)
@@ -142,7 +132,7 @@ def cancel(connection: sa.Connection, job_id: str) -> bool:
 
 def cancel_all(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     """The same for several; returns the ids of those that had not ended."""
-    statement = _move("cancel", jobs.c.id.in_(ids)).values(finished_at=clock(), owner=None, lease_until=None)
+    statement = move("cancel", jobs.c.id.in_(ids)).values(finished_at=clock(), owner=None, lease_until=None)
     gone = set(connection.scalars(statement.returning(jobs.c.id)))
     tell(connection, gone)
     return gone
@@ -153,7 +143,7 @@ def retry(connection: sa.Connection, job_id: str) -> bool:
 
     A deadline begins anew.
     """
-    statement = _requeue("retry", jobs.c.id == job_id, jobs.c.erased_at.is_(None), HAS_IMAGE).values(
+    statement = requeue("retry", jobs.c.id == job_id, jobs.c.erased_at.is_(None), HAS_IMAGE).values(
         run=jobs.c.run + 1,
         lost_count=0,
         error_code=None,
@@ -199,29 +189,11 @@ def forget_keys(connection: sa.Connection, before: datetime) -> None:
     connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(idempotency_key=None))
 
 
-def _move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
-    move = MOVES[name]
-    states = sa.or_(*(jobs.c.status == sa.literal_column(f"'{state}'") for state in move.sources))
-    chosen = sa.select(jobs.c.id).where(states, *conditions).order_by(jobs.c.id)
-    chosen = chosen.with_for_update(skip_locked=skip_locked)  # SQLite leaves it out: it has one writer at a time
-    return (
-        sa.update(jobs)
-        .where(jobs.c.id.in_(chosen.scalar_subquery()), states)
-        .values(status=move.target, version=jobs.c.version + 1)
-    )
-
-
-def _requeue(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
-    return _move(name, *conditions, skip_locked=skip_locked).values(
-        queued_at=clock(), claimed_at=None, owner=None, lease_until=None
-    )
-
-
 def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
     # the ids first: a subquery that also orders by id would walk the primary key instead of the small index
     ids = list(connection.scalars(sa.select(jobs.c.id).where(RUNNING, condition).limit(_AT_ONCE)))
     lost = (jobs.c.id.in_(ids), condition)
-    given_up = _move("give_up", *lost, jobs.c.lost_count + 1 >= MAX_LOST, skip_locked=True).values(
+    given_up = move("give_up", *lost, jobs.c.lost_count + 1 >= MAX_LOST, skip_locked=True).values(
         lost_count=jobs.c.lost_count + 1,
         finished_at=clock(),
         owner=None,
@@ -229,7 +201,7 @@ def _lose(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
         error_code=WorkerLost.code,
         error_detail=WorkerLost.title(),
     )
-    requeued = _requeue("requeue_lost", *lost, skip_locked=True).values(lost_count=jobs.c.lost_count + 1)
+    requeued = requeue("requeue_lost", *lost, skip_locked=True).values(lost_count=jobs.c.lost_count + 1)
     ended = _ended(connection, given_up)
     return ended + [job_of(row) for row in connection.execute(requeued.returning(*JOB_COLUMNS))]
 

@@ -30,21 +30,27 @@ class clock(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL functio
     """The database's own time, optionally so many seconds from now."""
 
     type = Instant()
-    inherit_cache = False
+    inherit_cache = True  # a statement that holds it is compiled once
 
     def __init__(self, plus_seconds: float = 0) -> None:
-        self.offset = int(plus_seconds * 1_000_000)
-        super().__init__()
+        super().__init__(*([sa.literal(int(plus_seconds * 1_000_000), sa.BigInteger)] if plus_seconds else ()))
 
 
 @compiles(clock, "sqlite")
-def _sqlite_clock(element: clock, compiler: Any, **_: Any) -> str:
-    return f"(CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000 + {element.offset})"
+def _sqlite_clock(element: clock, compiler: Any, **options: Any) -> str:
+    now = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
+    return _from_now(now, element, compiler, options)
 
 
 @compiles(clock, "postgresql")
-def _postgresql_clock(element: clock, compiler: Any, **_: Any) -> str:
-    return f"(CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + {element.offset})"
+def _postgresql_clock(element: clock, compiler: Any, **options: Any) -> str:
+    now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+    return _from_now(now, element, compiler, options)
+
+
+def _from_now(now: str, element: clock, compiler: Any, options: dict[str, Any]) -> str:
+    offsets = [compiler.process(clause, **options) for clause in element.clauses]
+    return f"({' + '.join([now, *offsets])})"
 
 
 metadata = sa.MetaData(naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"})
