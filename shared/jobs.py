@@ -149,10 +149,6 @@ class Claim:
     id: str
     attempt: int
     owner: str
-    filename: str | None
-    received_at: datetime
-    queued_at: datetime
-    claimed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

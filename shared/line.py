@@ -9,7 +9,7 @@ SQL holds the truth; whatever is lost here, the courier's audit puts back.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from redis import Redis, RedisError
@@ -41,14 +41,12 @@ end
 _TAKE = """
 local width = tonumber(ARGV[1])
 local taken = redis.call('ZPOPMIN', KEYS[1], ARGV[2])
-local ids = {}
 for i = 1, #taken, 2 do
-  ids[#ids + 1] = taken[i]
   local class = math.floor(taken[i + 1] / width)
   redis.call('HSET', KEYS[2], 'served:' .. class, taken[i + 1] - class * width)
 end
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end
-return ids
+return taken
 """
 
 
@@ -77,9 +75,14 @@ class Line:
         for model, entries in _entries(arrivals).items():
             self._join(keys=_keys(model), args=[_CLASS_WIDTH, *entries])
 
-    def take(self, model: str, most: int) -> list[str]:
-        """Takes up to `most` ids from the head, in order; they stand in nobody's line any more."""
-        return [id_.decode() for id_ in self._take(keys=_keys(model), args=[_CLASS_WIDTH, most])]
+    def take(self, model: str, most: int) -> dict[str, float]:
+        """Takes up to `most` ids from the head, in order, each with its place; they stand in nobody's line any more."""
+        taken = self._take(keys=_keys(model), args=[_CLASS_WIDTH, most])
+        return {id_.decode(): float(place) for id_, place in zip(taken[::2], taken[1::2], strict=True)}
+
+    def put_back(self, model: str, places: Mapping[str, float]) -> None:
+        """Puts ids that were taken and not begun back where they stood."""
+        self._redis.zadd(_keys(model)[0], dict(places), nx=True)
 
     def leave(self, jobs: Iterable[Queued]) -> None:
         """Takes out jobs that are not to run any more; their callers' later jobs move up.

@@ -30,13 +30,12 @@ def interpret_prediction(outputs: Float32Array, card: Card) -> dict[str, Any]:
     """
     predictions = class_probabilities(outputs, card)
     best = int(predictions.argmax())
+    rounded = [round(value, 6) for value in predictions.tolist()]
     return {
-        "predictions": [round(float(value), 6) for value in predictions],
+        "predictions": rounded,
         "predicted_class": card.labels[best].id,
-        "confidence": round(float(predictions[best]), 6),
-        "probabilities": {
-            label.id: round(float(value), 6) for label, value in zip(card.labels, predictions, strict=True)
-        },
+        "confidence": rounded[best],
+        "probabilities": dict(zip((label.id for label in card.labels), rounded, strict=True)),
         "verdict": _verdict(predictions, best, card),
     }
 

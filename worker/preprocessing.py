@@ -36,12 +36,13 @@ _TURNS: Final = {
 }
 
 
-def preprocess_image_for_prediction(image: Image.Image, card: Card) -> Float32Array:
+def preprocess_image_for_prediction(image: Image.Image, card: Card, out: Float32Array | None = None) -> Float32Array:
     """The model's input for one opened image; decodes it, at reduced size where that changes nothing visible.
 
     Args:
         image: as `Image.open` returns it, not yet loaded; of an animation the first frame counts.
         card: the model's contract.
+        out: where to put the result, such as a row of a batch.
 
     Returns:
         float32, shape (height_px, width_px, channels), colour order and scale as the card says.
@@ -59,8 +60,11 @@ def preprocess_image_for_prediction(image: Image.Image, card: Card) -> Float32Ar
     if image.mode != mode:  # convert() copies even what is right already
         image = image.convert(mode)
     resized = image.resize((card.width_px, card.height_px), _FILTERS[card.interpolation])
-    pixels = np.asarray(resized, np.float32).reshape(card.height_px, card.width_px, card.channels)
-    return _in_color_order(_scaled(pixels, card.scale), card)
+    pixels = np.asarray(resized).reshape(card.height_px, card.width_px, card.channels)
+    if out is None:
+        out = np.empty(pixels.shape, np.float32)
+    _scale(pixels, card.scale, out[..., ::-1] if card.color_order == "BGR" else out)
+    return out
 
 
 def _orientation(image: Image.Image) -> int:
@@ -94,20 +98,20 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image
 
 
-def _scaled(pixels: Float32Array, scale: str) -> Float32Array:
+def _scale(pixels: npt.NDArray[np.uint8], scale: str, out: Float32Array) -> None:
     match scale:
         case "none":
-            return pixels
+            out[...] = pixels
         case "1/255":
-            return pixels / np.float32(255)
+            np.divide(pixels, np.float32(255), out=out)
         case "-1..1":
-            return pixels / np.float32(127.5) - np.float32(1)
+            np.divide(pixels, np.float32(127.5), out=out)
+            out -= np.float32(1)
         case "imagenet":
-            return (pixels / np.float32(255) - _IMAGENET_MEAN) / _IMAGENET_DEVIATION
+            np.divide(pixels, np.float32(255), out=out)
+            out -= _IMAGENET_MEAN
+            out /= _IMAGENET_DEVIATION
         case "caffe":
-            return pixels - _CAFFE_MEAN_RGB
-    raise AssertionError(f"the card's check lets no scale {scale!r} through")
-
-
-def _in_color_order(pixels: Float32Array, card: Card) -> Float32Array:
-    return np.ascontiguousarray(pixels[..., ::-1]) if card.color_order == "BGR" else pixels
+            np.subtract(pixels, _CAFFE_MEAN_RGB, out=out)
+        case _:
+            raise AssertionError(f"the card's check lets no scale {scale!r} through")

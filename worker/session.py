@@ -11,7 +11,7 @@ from shared.line import Line
 from shared.logs import get_logger
 from shared.settings import Settings
 from worker.pulse import Pulse
-from worker.runner import Runner
+from worker.runner import IN_TIME, Ran, Runner
 
 log = get_logger(__name__)
 
@@ -47,44 +47,54 @@ class Sessions:
         try:
             while time.monotonic() < end:
                 most = self._affordable()
-                ids = self._line.take(model, most)
-                if not ids:
+                places = self._line.take(model, most)
+                if not places:
                     return
-                if len(ids) == most:
+                if len(places) == most:
                     self._bell.ring(model)  # there is more: idle workers join
-                self._run(ids)
+                if left := self._run(list(places)):
+                    self._line.put_back(model, {id_: places[id_] for id_ in left})
             self._bell.ring(model)
         except RedisError as error:
             log.warning("the line does not answer; the courier rings when it does", error=str(error))
         finally:
             self._pulse.in_session = False
 
-    def _run(self, ids: list[str]) -> None:
+    def _run(self, ids: list[str]) -> list[str]:
+        """Runs these; the ids of those for which there was no time."""
+        end = time.monotonic() + self._settings.batch_seconds * IN_TIME
         try:
-            done = self._run_batch(ids)
-            # what was not claimed with the others is gone, a duplicate, or suspected of killing workers: alone, then
-            for id_ in ids if len(ids) > 1 else ():
-                if id_ not in done:
-                    self._run_batch([id_])
+            ran = self._run_batch(ids)
+            left = [claim.id for claim in ran.left]
+            if len(ids) > 1:
+                # what was not claimed with others is gone, a duplicate, or suspected of killing workers: alone, then
+                claimed = {claim.id for claim in ran.claimed}
+                for id_ in [id_ for id_ in ids if id_ not in claimed]:
+                    if time.monotonic() < end:
+                        self._run_batch([id_])
+                    else:
+                        left.append(id_)
             self._faults = 0
+            return left
         except Exception as fault:
             pause = _PAUSES_SECONDS[min(self._faults, len(_PAUSES_SECONDS) - 1)]
             self._faults += 1
             log.error("batch handed back", jobs=ids, pause_seconds=pause, exc_info=fault)
             time.sleep(pause)
+            return []
 
-    def _run_batch(self, ids: list[str]) -> set[str]:
+    def _run_batch(self, ids: list[str]) -> Ran:
         started = time.monotonic()
-        outcomes = self._runner.run_batch(ids)
-        if outcomes:
-            if all(outcome.error_code is None for outcome in outcomes):  # a refused image costs less than an answer
-                self._pulse.measured((time.monotonic() - started) / len(outcomes))
-            self._tell(outcomes)
-        return {outcome.claim.id for outcome in outcomes}
+        ran = self._runner.run_batch(ids)
+        if ran.outcomes:
+            if all(outcome.error_code is None for outcome in ran.outcomes):  # a refused image costs less than an answer
+                self._pulse.measured((time.monotonic() - started) / len(ran.outcomes))
+            self._tell(ran.outcomes)
+        return ran
 
     def _affordable(self) -> int:
         """How many jobs cost at most the batch budget, as measured; one while nothing is measured."""
         if self._pulse.seconds_per_job is None:
             return 1
-        affordable = int(self._settings.batch_seconds / max(self._pulse.seconds_per_job, 1e-6))
+        affordable = int(self._settings.batch_seconds * IN_TIME / max(self._pulse.seconds_per_job, 1e-6))
         return max(1, min(self._settings.batch_max, affordable))

@@ -42,7 +42,7 @@ def test_priority_is_taken_from_the_form(service: Service) -> None:
     wait_for(lambda: line.depth(MODEL) == 1, "the first in line")
     later = service.queued(jpeg())
     wait_for(lambda: line.depth(MODEL) == 2, "both in line")
-    assert line.take(MODEL, 2) == [later, answer.json()["id"]]
+    assert list(line.take(MODEL, 2)) == [later, answer.json()["id"]]
 
 
 def test_a_finished_jobs_ticket_has_its_result(service: Service) -> None:

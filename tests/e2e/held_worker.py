@@ -13,11 +13,11 @@ from PIL import Image
 from shared.cards import Card
 from tests.photos import HELD_PX, POISON_PX
 from worker import app as worker_app
-from worker import runner
+from worker import decoding
 from worker.preprocessing import Float32Array, preprocess_image_for_prediction
 
 
-def _misbehaving(image: Image.Image, card: Card) -> Float32Array:
+def _misbehaving(image: Image.Image, card: Card, out: Float32Array) -> Float32Array:
     if image.size == POISON_PX:
         os.kill(os.getpid(), signal.SIGKILL)
     if image.size == HELD_PX:
@@ -25,8 +25,8 @@ def _misbehaving(image: Image.Image, card: Card) -> Float32Array:
         (state / "held").touch()
         while not (state / "release").exists():
             time.sleep(0.01)
-    return preprocess_image_for_prediction(image, card)
+    return preprocess_image_for_prediction(image, card, out)
 
 
-runner.preprocess_image_for_prediction = _misbehaving  # type: ignore[attr-defined]
+decoding.preprocess_image_for_prediction = _misbehaving  # type: ignore[attr-defined]
 app = worker_app.app

@@ -30,6 +30,7 @@ class TinyEngine:
 
     name = "tiny"
     precision = "f32"
+    micro_batch = 16
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -62,6 +62,7 @@ def receiver() -> Iterator[Receiver]:
 def bench(tmp_path: Path, redis_server: RedisServer) -> Iterator[Bench]:
     """One worker child's parts, put together."""
     settings = Settings(_env_file=None, state_dir=tmp_path, redis_url=redis_server.url, model_path=tmp_path / "leaf")
+    settings.batch_seconds = 60  # nothing is to be handed back because this machine is busy
     migrate(settings.sql_url)
     database, images = Database(settings.sql_url), open_images(settings)
     images.prepare()

@@ -32,7 +32,7 @@ def test_the_images_of_a_batch_come_back_each_to_its_own_job(far: Bench) -> None
     ids = [f"{number:02}" for number in range(20)]
     for id_ in ids:
         far.queue(id_, None if id_ == "13" else jpeg(color=(255, 255, 255) if id_ < "10" else (0, 0, 0)))
-    assert len(far.runner.run_batch(ids)) == 20
+    assert len(far.runner.run_batch(ids).outcomes) == 20
     assert get(far.database, "13").error_code == "image-missing"
     classes = {id_: (get(far.database, id_).result or {}).get("predicted_class") for id_ in ids if id_ != "13"}
     assert classes == {id_: "rust" if id_ < "10" else "healthy" for id_ in ids if id_ != "13"}
@@ -41,7 +41,7 @@ def test_the_images_of_a_batch_come_back_each_to_its_own_job(far: Bench) -> None
 def test_an_image_that_may_not_be_read_fails_alone(far: Bench) -> None:
     for id_ in ("a", DENIED, "b"):
         far.queue(id_, jpeg())
-    assert len(far.runner.run_batch(["a", DENIED, "b"])) == 3
+    assert len(far.runner.run_batch(["a", DENIED, "b"]).outcomes) == 3
     assert get(far.database, DENIED).error_code == "image-missing"
     assert [get(far.database, id_).status for id_ in "ab"] == [JobStatus.SUCCEEDED] * 2
 

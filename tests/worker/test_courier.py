@@ -111,7 +111,7 @@ def test_who_was_ended_waiting_stands_in_no_line(bench: Bench, courier: Courier)
     courier.audit()
     assert bench.line.depth("leaf") == 2
     assert [job.id for job in courier.end_late()] == ["late"]
-    assert bench.line.take("leaf", 9) == ["in time"]
+    assert list(bench.line.take("leaf", 9)) == ["in time"]
 
 
 def test_a_step_that_fails_every_time_leaves_the_others_working(bench: Bench) -> None:
@@ -128,7 +128,7 @@ def test_a_step_that_fails_every_time_leaves_the_others_working(bench: Bench) ->
         finally:
             stop.set()
         loop.result(30)
-    assert bench.line.take("leaf", 9) == ["c"]
+    assert list(bench.line.take("leaf", 9)) == ["c"]
 
 
 def _erase_with_a_folder_in_the_images_place(bench: Bench, job_id: str) -> None:

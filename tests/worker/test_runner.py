@@ -22,7 +22,7 @@ def test_in_one_batch_each_job_ends_as_its_image_deserves(bench: Bench) -> None:
     damaged[60:80] = bytes(20)
     for id_, image in {"a": WHITE, "b": bytes(damaged), "c": None, "d": BLACK, "e": b"text"}.items():
         bench.queue(id_, image)
-    outcomes = bench.runner.run_batch(["a", "b", "c", "d", "e", "unknown"])
+    outcomes = bench.runner.run_batch(["a", "b", "c", "d", "e", "unknown"]).outcomes
     assert sorted(outcome.claim.id for outcome in outcomes) == ["a", "b", "c", "d", "e"]
     assert {id_: get(bench.database, id_).error_code for id_ in "abcde"} == {
         "a": None, "b": "image-undecodable", "c": "image-missing", "d": None, "e": "image-undecodable",
@@ -78,7 +78,7 @@ def test_a_job_canceled_while_it_runs_keeps_no_result(bench: Bench) -> None:
     bench.queue("a", WHITE)
     bench.queue("b", WHITE)
     bench.engine.meanwhile = lambda: bench.database.write(lambda connection: jobstore.cancel(connection, "a"))
-    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a", "b"])] == ["b"]
+    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a", "b"]).outcomes] == ["b"]
     assert (get(bench.database, "a").status, get(bench.database, "a").result) == (S.CANCELED, None)
 
 
@@ -89,7 +89,7 @@ def test_a_job_lost_and_taken_by_another_meanwhile_is_left_to_it(bench: Bench) -
 
     bench.queue("a", WHITE)
     bench.engine.meanwhile = lapse
-    assert bench.runner.run_batch(["a"]) == []
+    assert bench.runner.run_batch(["a"]).outcomes == []
     assert (get(bench.database, "a").status, get(bench.database, "a").attempt) == (S.RUNNING, 2)
 
 
@@ -97,13 +97,13 @@ def test_a_suspect_is_run_alone_only(bench: Bench) -> None:
     for id_ in "ab":
         bench.queue(id_, WHITE)
     lose(bench.database, "a", MAX_LOST - 1)
-    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a", "b"])] == ["b"]
-    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a"])] == ["a"]
+    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a", "b"]).outcomes] == ["b"]
+    assert [outcome.claim.id for outcome in bench.runner.run_batch(["a"]).outcomes] == ["a"]
     assert bench.engine.batches == [1, 1]
 
 
 def test_nothing_to_claim_is_nothing_to_do(bench: Bench) -> None:
-    assert bench.runner.run_batch(["unknown"]) == []
+    assert bench.runner.run_batch(["unknown"]).outcomes == []
     assert bench.engine.batches == []
 
 

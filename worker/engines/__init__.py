@@ -1,5 +1,6 @@
 """What runs a model: OpenVINO serves what TensorFlow verified, TensorFlow can serve everything itself."""
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from worker.preprocessing import Float32Array
@@ -10,12 +11,13 @@ class ModelEngine(Protocol):
 
     name: str
     precision: str
+    micro_batch: int  # images that are worth computing at once
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """Raw outputs for a batch, computed in micro-batches of the sizes the engine was made for.
 
         Args:
-            batch: float32, shape (N, height, width, channels), N ≥ 1.
+            batch: float32, shape (N, height, width, channels), N ≥ 1; read where it lies if it is C-contiguous.
 
         Returns:
             float32, shape (N, outputs): same length, same order.
@@ -23,7 +25,14 @@ class ModelEngine(Protocol):
         ...
 
 
-def in_micro_batches(total: int, size: int) -> list[slice]:
-    """Slices of `size`, then single ones for what is left: the only two shapes an engine compiles."""
-    full = total - total % size
-    return [slice(at, at + size) for at in range(0, full, size)] + [slice(at, at + 1) for at in range(full, total)]
+def in_micro_batches(total: int, sizes: Sequence[int]) -> Iterator[slice]:
+    """Slices of `sizes` that make up `total`, as few as can be: the largest first.
+
+    Args:
+        sizes: what an engine was made for; 1 is among them.
+    """
+    at = 0
+    for size in sorted(sizes, reverse=True):
+        while total - at >= size:
+            yield slice(at, at + size)
+            at += size

@@ -33,14 +33,14 @@ class TensorFlowEngine:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self._model = load_keras(model)
-        self._micro_batch = micro_batch
+        self.micro_batch = micro_batch
         self._run = tf.function(lambda batch: self._model(batch, training=False), reduce_retracing=False)
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
         parts = [
             np.asarray(self._run(tf.constant(batch[piece]))).reshape(piece.stop - piece.start, -1)
-            for piece in in_micro_batches(len(batch), self._micro_batch)
+            for piece in in_micro_batches(len(batch), self.micro_batch)
         ]
         return np.concatenate(parts).astype(np.float32, copy=False)
 
