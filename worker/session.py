@@ -66,14 +66,14 @@ class Sessions:
         try:
             ran = self._run_batch(ids)
             left = [claim.id for claim in ran.left]
-            if len(ids) > 1:
-                # what was not claimed with others is gone, a duplicate, or suspected of killing workers: alone, then
-                claimed = {claim.id for claim in ran.claimed}
-                for id_ in [id_ for id_ in ids if id_ not in claimed]:
-                    if time.monotonic() < end:
-                        self._run_batch([id_])
-                    else:
-                        left.append(id_)
+            # what was not claimed with others is gone, a duplicate, or suspected of killing workers: alone, then
+            claimed = {claim.id for claim in ran.claimed}
+            alone = [id_ for id_ in ids if id_ not in claimed] if len(ids) > 1 else []
+            for number, id_ in enumerate(alone, 1):
+                self._run_batch([id_])
+                if time.monotonic() > end:
+                    left += alone[number:]
+                    break
             self._faults = 0
             return left
         except Exception as fault:

@@ -70,6 +70,15 @@ def test_who_joins_again_keeps_the_place(line: Line) -> None:
     assert list(line.take("leaf", 5)) == [job.id for job in arrivals]
 
 
+def test_what_is_put_back_stands_where_it_stood(line: Line) -> None:
+    line.join(_jobs("a", range(6)))
+    line.join(_jobs("b", range(6, 8), Priority.BATCH))
+    taken = line.take("leaf", 7)
+    line.join(_jobs("c", range(8, 9)))
+    line.put_back("leaf", {id_: taken[id_] for id_ in ("00006-b", "00004-a", "00005-a")})
+    assert list(line.take("leaf", 9)) == ["00004-a", "00005-a", "00008-c", "00006-b", "00007-b"]
+
+
 def test_who_withdraws_a_thousand_jobs_has_not_had_their_turns(line: Line) -> None:
     many = _jobs("a", range(1000))
     line.join(many)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.broker import Bell, make_celery, queue_of
-from shared.jobs import JobStatus, Outcome
+from shared.jobs import JobStatus, Outcome, Priority
 from shared.logs import configure_logging
 from tests.photos import jpeg
 from tests.shared.make import claim, get, lose, new_job
@@ -46,6 +46,28 @@ def test_a_batch_costs_no_more_than_its_budget(cost: float, first: int, bench: B
     _queue(bench, "abcde")
     _sessions(bench, []).run("leaf")
     assert bench.engine.batches[0] == first
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["fresh", "suspects"])
+def test_a_newcomer_waits_for_one_batch_budget_whatever_the_images_ahead_turn_out_to_cost(
+    lost: int, bench: Bench
+) -> None:
+    bench.settings.batch_seconds = 1e-4  # which the first image exceeds
+    bench.pulse.measured(1e-9)  # as many small images before it
+    told: list[str] = []
+
+    def somebody_waits() -> None:
+        bench.engine.meanwhile = lambda: None
+        bench.queue("e", jpeg())
+        bench.line.join([new_job("e", caller="another", priority=Priority.INTERACTIVE)])
+
+    bench.engine.meanwhile = somebody_waits
+    for id_ in "abcd":
+        bench.queue(id_, jpeg(), priority=Priority.BATCH)
+        lose(bench.database, id_, lost)
+    bench.line.join(new_job(id_, priority=Priority.BATCH) for id_ in "abcd")
+    _sessions(bench, told).run("leaf")
+    assert told == list("aebcd")
 
 
 def test_a_full_batch_rings_for_idle_workers(bench: Bench) -> None:
