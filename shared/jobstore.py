@@ -8,16 +8,18 @@ Statements that touch several rows lock them in id order, so that two of them ca
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import outbox
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
 from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
 from shared.jobs import MAX_LOST, Claim, Job, JobStatus, NewJob, Outcome
-from shared.moves import CLAIM, CLAIM_UNSUSPECTED, END, IN_HAND, move, requeue
-from shared.tables import clock, deliveries, insert_unless_there, jobs
+from shared.moves import CLAIM, CLAIM_UNSUSPECTED, END, HAND_BACK, IN_HAND, move, requeue
+from shared.tables import clock, deliveries, jobs
 from shared.telling import tell
 
 _AT_ONCE = 500
@@ -29,9 +31,14 @@ def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> set[str]:
     One whose id is there already, after an unclear commit, stays as it is; so does the first with an idempotency
     key or a client's id: `jobqueries.first_with` finds it.
     """
-    insert = insert_unless_there(connection, jobs).returning(jobs.c.id)
-    rows = connection.execute(insert, [_row(job) for job in arrivals])
+    rows = connection.execute(_arrival(connection.dialect.name), [_row(job) for job in arrivals])
     return set(rows.scalars())
+
+
+@cache  # made once for a dialect: every group of submissions runs it
+def _arrival(dialect: str) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(jobs).on_conflict_do_nothing().returning(jobs.c.id)
 
 
 def _row(job: NewJob) -> dict[str, Any]:
@@ -70,10 +77,8 @@ def finish(connection: sa.Connection, outcomes: Sequence[Outcome]) -> list[Outco
 
     An outcome whose claim is no longer the latest (canceled, given to another worker) is dropped.
     """
-    ids = [outcome.claim.id for outcome in outcomes]
-    # locks the rows: what is in hand here stays so until the commit
-    in_hand = {tuple(row) for row in connection.execute(IN_HAND, {"ids": ids})}
-    landed = [one for one in outcomes if (one.claim.id, one.claim.attempt, one.claim.owner) in in_hand]
+    held = _held(connection, [outcome.claim for outcome in outcomes])
+    landed = [outcome for outcome in outcomes if outcome.claim in held]
     for name, statement in END.items():
         if ends := [_end(one) for one in landed if (one.error_code is None) == (name == "succeed")]:
             connection.execute(statement, ends)
@@ -88,12 +93,16 @@ def _end(outcome: Outcome) -> dict[str, Any]:
 
 def hand_back(connection: sa.Connection, claims: Sequence[Claim]) -> None:
     """running → queued, uncounted: the fault was not the job's."""
-    for one in sorted(claims, key=lambda claim: claim.id):
-        connection.execute(requeue("hand_back", *_held(one)))
+    if held := _held(connection, claims):
+        connection.execute(HAND_BACK, {"ids": [claim.id for claim in held]})
 
 
-def _held(one: Claim) -> tuple[sa.ColumnElement[bool], ...]:
-    return jobs.c.id == one.id, jobs.c.attempt == one.attempt, jobs.c.owner == one.owner
+def _held(connection: sa.Connection, claims: Sequence[Claim]) -> set[Claim]:
+    """Which of these are still in the hand of who claimed them; they stay there until the transaction ends."""
+    if not claims:
+        return set()
+    rows = connection.execute(IN_HAND, {"ids": [claim.id for claim in claims]})
+    return {Claim(*row) for row in rows}.intersection(claims)
 
 
 def requeue_owned_by(connection: sa.Connection, owner: str) -> list[Job]:

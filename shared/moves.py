@@ -7,6 +7,7 @@ from shared.jobs import MOVES, Claim
 from shared.tables import clock, jobs
 
 _IDS = jobs.c.id.in_(sa.bindparam("ids", expanding=True))
+_CLAIM = [jobs.c[name] for name in Claim.__dataclass_fields__]
 
 
 def move(name: str, *conditions: sa.ColumnElement[bool], skip_locked: bool = False) -> sa.Update:
@@ -39,10 +40,12 @@ CLAIM, CLAIM_UNSUSPECTED = (
         claimed_at=clock(),
         lease_until=clock() + sa.bindparam("lease_microseconds", type_=sa.BigInteger),
     )
-    .returning(*(jobs.c[name] for name in Claim.__dataclass_fields__))
+    .returning(*_CLAIM)
     for unsuspected in ((), (jobs.c.lost_count == 0,))
 )
-IN_HAND = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.owner).where(_IDS, RUNNING).order_by(jobs.c.id).with_for_update()
+# locks them: what is still in somebody's hand stays so until the transaction ends
+IN_HAND = sa.select(*_CLAIM).where(_IDS, RUNNING).order_by(jobs.c.id).with_for_update()
+HAND_BACK = requeue("hand_back", _IDS)
 END = {
     name: sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("ended"), RUNNING)

@@ -11,7 +11,7 @@ from shared.line import Line
 from shared.logs import get_logger
 from shared.settings import Settings
 from worker.pulse import Pulse
-from worker.runner import IN_TIME, Ran, Runner
+from worker.runner import AIM, STOP, Ran, Runner
 
 log = get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Sessions:
 
     def _run(self, ids: list[str]) -> list[str]:
         """Runs these; the ids of those for which there was no time."""
-        end = time.monotonic() + self._settings.batch_seconds * IN_TIME
+        end = time.monotonic() + self._settings.batch_seconds * STOP
         try:
             ran = self._run_batch(ids)
             left = [claim.id for claim in ran.left]
@@ -96,5 +96,5 @@ class Sessions:
         """How many jobs cost at most the batch budget, as measured; one while nothing is measured."""
         if self._pulse.seconds_per_job is None:
             return 1
-        affordable = int(self._settings.batch_seconds * IN_TIME / max(self._pulse.seconds_per_job, 1e-6))
+        affordable = int(self._settings.batch_seconds * AIM / max(self._pulse.seconds_per_job, 1e-6))
         return max(1, min(self._settings.batch_max, affordable))
