@@ -12,7 +12,7 @@ from api.backlog import Backlog
 from api.guard import Guard
 from api.intake import Intake
 from api.keyring import LiveKeys
-from api.routes import batches, deliveries, events, jobs, listing, page, predict, probes, webhooks
+from api.routes import batches, deliveries, events, jobs, listing, page, predict, probes, submissions, webhooks
 from api.services import ServiceSet
 from api.waiting import Waiting
 from shared.broker import Bell, connect_redis, make_celery
@@ -63,8 +63,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for module in (listing, jobs, events, batches, webhooks, deliveries, predict, probes, page):
-        app.include_router(module.router)
+    for module in (submissions, jobs, listing, events, batches, webhooks, deliveries, predict, probes, page):
+        app.router.routes += module.router.routes  # `include_router` would match each request twice
     page.mount_static(app)
     openapi.install(app)
     seconds = Histogram(

@@ -11,19 +11,28 @@ class PromptHeads(HttpToolsProtocol):
     """uvicorn's protocol, and a limit on the time in which a request's head has to be complete."""
 
     _late: asyncio.TimerHandle | None = None
+    _begun = False  # a head that is not complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Waits for the first head."""
         super().connection_made(transport)
         self._await_head()
 
+    def data_received(self, data: bytes) -> None:
+        """Waits for the rest of a head that has begun; most come whole, and need no timer."""
+        super().data_received(data)
+        if self._begun:
+            self._begun = False
+            self._await_head()
+
     def on_message_begin(self) -> None:
-        """Waits for the rest of a head that has begun."""
+        """Notes that a head has begun."""
         super().on_message_begin()
-        self._await_head()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
         """Waits no more: bodies have a limit of their own (`api.uploads`)."""
+        self._begun = False
         self._has_come()
         super().on_headers_complete()
 

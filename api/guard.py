@@ -1,9 +1,10 @@
 """The gate before every route, passed before a body is read: host, key, size; and the access log behind it."""
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import Histogram
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from api.accesslog import access_log
 from api.allowance import IMAGES, RATE, VIOLATED, Allowance, Standing
 from api.keyring import LiveKeys
 from api.problems import problem
@@ -31,12 +33,13 @@ from shared.logs import get_logger
 from shared.loopback import is_loopback
 from shared.settings import Settings
 
-log = get_logger("api.access")
+log = get_logger(__name__)
 
 _OPEN_PATHS = {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/favicon.ico"}
 _OPEN_PREFIX = "/static/"
 _PROBES = {"/livez", "/readyz", "/health", "/metrics"}  # asked every few seconds; "not yet" is an answer, not a fault
 _LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_is_loopback = lru_cache(128)(is_loopback)  # the same few peers ask again and again
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -61,6 +64,7 @@ class Guard:
         self._most_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
         self._most_batch_bytes = settings.batch_upload_max_bytes + FORM_OVERHEAD_BYTES
         self._seconds = seconds
+        self._log = access_log(settings.log_level)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Serves one connection of any kind; only HTTP requests are looked at."""
@@ -68,7 +72,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = uuid.uuid4().hex
+        state["request_id"] = secrets.token_hex(16)
         state["caller"] = "-"
         status = 500
         started = time.perf_counter()
@@ -78,8 +82,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = state["request_id"]
-                headers.update((await self._standing(scope, state)).headers(status))
+                headers.append("X-Request-ID", state["request_id"])
+                if "standing" in state:
+                    headers.update((await self._standing(scope, state)).headers(status))
             await send(message)
 
         try:
@@ -143,7 +148,7 @@ class Guard:
 
     async def _standing(self, scope: Connection, state: dict[str, Any]) -> Standing:
         """Where the key stands as its answer goes out: what the request brought has been charged by then."""
-        standing: Standing = state.get("standing", Standing())
+        standing: Standing = state["standing"]
         if standing.window(IMAGES) and _sends_images(scope) and not standing.rate_exceeded:
             return await self._allowance.standing(state["key"])
         return standing
@@ -151,7 +156,7 @@ class Guard:
     def _require_local(self, scope: Connection, headers: Headers) -> None:
         # a name other than localhost is another site's page in this machine's browser (DNS rebinding)
         peer = (scope.get("client") or ("127.0.0.1", 0))[0]
-        if not _LOCAL_HOST.fullmatch(headers.get("host", "")) or not is_loopback(peer):
+        if not _LOCAL_HOST.fullmatch(headers.get("host", "")) or not _is_loopback(peer):
             raise HostRefused
         # and a form on another site's page can send an image here without reading the answer
         if not _LOCAL_HOST.fullmatch(headers.get("origin", "http://localhost").partition("://")[2]):
@@ -164,7 +169,8 @@ class Guard:
         route = getattr(scope.get("route"), "path", None) or ("/static" if "/static/" in scope["path"] else "-")
         self._seconds.labels(scope["method"], route, str(status)).observe(seconds)
         refused = status in (401, 403, 429) or (status >= 500 and route not in _PROBES)
-        level: Callable[..., Any] = log.warning if refused else log.debug if route in _PROBES else log.info
+        into = self._log
+        level: Callable[..., Any] = into.warning if refused else into.debug if route in _PROBES else into.info
         level(
             "request",
             method=scope["method"],

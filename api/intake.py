@@ -34,7 +34,6 @@ _QUIET_SECONDS = 1.0  # after a Redis fault: the courier puts jobs into the line
 class _Submission:
     job: NewJob
     done: "asyncio.Future[bool]"
-    loop: asyncio.AbstractEventLoop
 
 
 class Intake:
@@ -44,7 +43,7 @@ class Intake:
         self._database = database
         self._line = line
         self._bell = bell
-        self._submissions: queue.Queue[_Submission | None] = queue.Queue(_WAITING)
+        self._submissions: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._committed: queue.SimpleQueue[Sequence[Queued] | None] = queue.SimpleQueue()
         self._on_the_way = self._changes = 0
         self._counting = threading.Lock()
@@ -70,15 +69,14 @@ class Intake:
         Raises:
             StoreUnavailable: it could not be written; or not in time, and then it may yet be.
         """
-        loop = asyncio.get_running_loop()
-        submission = _Submission(job, loop.create_future(), loop)
+        if self._submissions.qsize() >= _WAITING:
+            raise StoreUnavailable
+        submission = _Submission(job, asyncio.get_running_loop().create_future())
+        self._submissions.put(submission)
         try:
-            self._submissions.put_nowait(submission)
-        except queue.Full as error:
-            raise StoreUnavailable from error
-        try:
-            # who gives up, or goes away, takes the submission along, unless it is being committed
-            return await asyncio.wait_for(submission.done, MOST_SECONDS)
+            async with asyncio.timeout(MOST_SECONDS):
+                # who gives up, or goes away, takes the submission along, unless it is being committed
+                return await submission.done
         except TimeoutError as error:
             raise StoreUnavailable from error
 
@@ -128,12 +126,10 @@ class Intake:
                     self._commit([submission])
                 return
             log.error("jobs could not be written", jobs=[one.job.id for one in group], exc_info=error)
-            for submission in group:
-                _settle(submission, StoreUnavailable())
+            _settle(group, None)
             return
         self.hurry([submission.job for submission in group if submission.job.id in landed])
-        for submission in group:
-            _settle(submission, submission.job.id in landed)
+        _settle(group, landed)
 
     def _write(self, jobs: list[NewJob]) -> set[str]:
         return self._database.write(lambda connection: jobstore.add(connection, jobs), durable=True)
@@ -153,14 +149,17 @@ class Intake:
                 self._count(-len(jobs))
 
 
-def _settle(submission: _Submission, outcome: bool | Exception) -> None:
+def _settle(group: list[_Submission], landed: set[str] | None) -> None:
+    """Tells all of a group, in one call, whether their ids are among those that landed; None: it is not known."""
+
     def settle() -> None:
-        if submission.done.cancelled():
-            return
-        if isinstance(outcome, Exception):
-            submission.done.set_exception(outcome)
-        else:
-            submission.done.set_result(outcome)
+        for submission in group:
+            if submission.done.cancelled():
+                continue
+            if landed is None:
+                submission.done.set_exception(StoreUnavailable())
+            else:
+                submission.done.set_result(submission.job.id in landed)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        submission.loop.call_soon_threadsafe(settle)
+        group[0].done.get_loop().call_soon_threadsafe(settle)

@@ -51,15 +51,13 @@ def _wait_seconds(value: str) -> int:
     return min(int(value), WAIT_MAX_SECONDS) if value.isascii() and value.isdecimal() else 0
 
 
-def _of_request(
-    prefer: Annotated[
-        list[str] | None,
-        Header(
-            description="`wait=N`: wait up to N seconds (1–60) for the end; `wait`: as long as we let you; "
-            "`respond-async`: a ticket at once, or after the wait. `Preference-Applied` says what was heeded."
-        ),
-    ] = None,
-) -> Preferences:
+PREFER = Header(
+    description="`wait=N`: wait up to N seconds (1–60) for the end; `wait`: as long as we let you; "
+    "`respond-async`: a ticket at once, or after the wait. `Preference-Applied` says what was heeded."
+)
+
+
+async def _of_request(prefer: Annotated[list[str] | None, PREFER] = None) -> Preferences:
     return parse_preferences(prefer or ())
 
 

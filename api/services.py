@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from api.allowance import Allowance
 from api.backlog import Backlog
+from api.gathering import Gathered
 from api.intake import Intake
 from api.threads import MOST_SECONDS, in_thread
 from api.waiting import Waiting
@@ -48,6 +49,7 @@ class ServiceSet:
     model: str  # the name of the served model
     networks: list[Network]  # to which webhooks may be sent, beside public ones
     lookups: Lookups
+    places: dict[str, Gathered[Any]] = field(default_factory=dict)  # by model: see `api.tickets`
     names: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -85,12 +87,13 @@ class ServiceSet:
             lock.release()
 
 
-def _of_request(request: Request) -> ServiceSet:
+# async: FastAPI takes a thread for each dependency that is not
+async def _of_request(request: Request) -> ServiceSet:
     services: ServiceSet = request.app.state.services
     return services
 
 
-def _caller_of_request(request: Request) -> ApiKey:
+async def _caller_of_request(request: Request) -> ApiKey:
     key: ApiKey = request.state.key
     return key
 

@@ -18,6 +18,7 @@ from shared.errors import KeyReused, MalformedRequest, StoreUnavailable, Unknown
 from shared.hooks import ENDS, Event
 from shared.jobs import ApiKey, Job, JobStatus, NewJob
 
+_GIVEN = [name for name in Job.__dataclass_fields__ if hasattr(NewJob, name)]
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -151,9 +152,8 @@ async def _earlier(services: ServiceSet, new: NewJob) -> Job | None:
 
 
 def _fresh(new: NewJob) -> Job:
-    given = {name: getattr(new, name) for name in Job.__dataclass_fields__ if hasattr(new, name)}
     return Job(
-        **given,
+        **{name: getattr(new, name) for name in _GIVEN},
         status=JobStatus.QUEUED,
         run=1,
         attempt=0,

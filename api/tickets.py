@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from api.answers import Described, Priority, Result, Timeline
+from api.gathering import Gathered
 from api.places import NOWHERE, Place, places
 from api.services import ServiceSet
 from shared.description import describe, describe_error
@@ -91,7 +93,9 @@ async def tickets(services: ServiceSet, jobs: Sequence[Job]) -> list[Ticket]:
             by_model[job.model].append(job.id)
     found: dict[str, Place] = {}
     for model, ids in by_model.items():
-        found |= await places(services, model, ids)
+        if model not in services.places:
+            services.places[model] = Gathered(partial(places, services, model))
+        found |= await services.places[model].answer(ids)
     return [_view(job, *found.get(job.id, NOWHERE)) for job in jobs]
 
 

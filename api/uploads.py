@@ -126,7 +126,8 @@ class Receiver:
             raise
 
     def _fields(self) -> dict[str, str]:
-        said, form = self._request.query_params.multi_items(), self._body.fields
+        form = self._body.fields
+        said = self._request.query_params.multi_items() if self._request.scope["query_string"] else []
         query = dict(said)
         if len(query) < len(said):
             raise MalformedRequest("The query says something twice.")
@@ -212,15 +213,20 @@ class _File:
 
     async def land(self, keep: Keep) -> None:
         """Checks the complete file and stores it durably."""
+        most_pixels = self._settings.image_max_pixels
 
         def check(path: Path) -> None:
-            require_image(path, self._settings.image_max_pixels)
+            if self._spilled_bytes:
+                require_image(path, most_pixels)
             if keep is not Keep.FULL:
                 strip_metadata(path)
 
         def work() -> None:
             try:
-                self._append(self.part.data)
+                data = bytes(self.part.data)
+                if not self._spilled_bytes:  # the whole image is in memory, and looked at before it costs a file
+                    require_image(data, most_pixels)
+                self._append(data)
                 self.incoming.keep(check)
             finally:
                 self.incoming.close()

@@ -1,7 +1,10 @@
 """Whether an uploaded file is an image that may be decoded: told from its header and its end, undecoded."""
 
+import io
 import mmap
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +32,7 @@ _KNOWN_OTHERS = (
 )
 
 
-def require_image(path: Path, max_pixels: int) -> None:
+def require_image(file: Path | bytes, max_pixels: int) -> None:
     """Passes a PNG or JPEG whose header can be read, whose end is there and whose size is allowed.
 
     What only decoding can tell (damage in the middle) is found by the worker, as the same error.
@@ -39,21 +42,11 @@ def require_image(path: Path, max_pixels: int) -> None:
         ImageUndecodable: empty, cut off, or a broken header.
         ImageTooManyPixels: more than `max_pixels` as the header says; nothing was decoded.
     """
-    with path.open("rb") as file:
-        head = file.read(16)
-    if not head:
-        raise ImageUndecodable("The file is empty.")
-    if head.startswith(_PNG_MAGIC):
-        complete = _png_complete
-    elif head.startswith(_JPEG_MAGIC):
-        complete = _jpeg_complete
-    else:
-        raise ImageTypeRefused(_what_it_is(head))
     # before Pillow has a look: it keeps every segment that it meets, and steps through fill bytes one by one
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        whole = complete(data)
+    with _read(file) as data:
+        whole = _complete(data)
     try:
-        with open_image(path) as image:
+        with open_image(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
             width_px, height_px = image.size
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageUndecodable from error
@@ -63,6 +56,28 @@ def require_image(path: Path, max_pixels: int) -> None:
         )
     if not whole:
         raise ImageUndecodable("The image is incomplete or oddly made; upload it again from the original.")
+
+
+@contextmanager
+def _read(file: Path | bytes) -> Iterator[bytes | mmap.mmap]:
+    if isinstance(file, bytes):
+        yield file
+    elif not file.stat().st_size:
+        yield b""
+    else:
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+def _complete(data: bytes | mmap.mmap) -> bool:
+    head = data[:16]
+    if not head:
+        raise ImageUndecodable("The file is empty.")
+    if head.startswith(_PNG_MAGIC):
+        return _png_complete(data)
+    if head.startswith(_JPEG_MAGIC):
+        return _jpeg_complete(data)
+    raise ImageTypeRefused(_what_it_is(head))
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
@@ -87,7 +102,7 @@ def _odd() -> ImageUndecodable:
     return ImageUndecodable("The image is made of too many pieces; save it anew with a photo program.")
 
 
-def _png_complete(data: mmap.mmap) -> bool:
+def _png_complete(data: bytes | mmap.mmap) -> bool:
     """Whether the chunks reach the end marker (PNG specification, 5.3)."""
     position = len(_PNG_MAGIC)
     for _ in range(_PARTS_MAX):
@@ -101,7 +116,7 @@ def _png_complete(data: mmap.mmap) -> bool:
     raise _odd()
 
 
-def _jpeg_complete(data: mmap.mmap) -> bool:
+def _jpeg_complete(data: bytes | mmap.mmap) -> bool:
     """Whether the first picture's end marker is there (ITU T.81, B.1.1), after no more scans than are decoded.
 
     Segments are stepped over by their length, for a thumbnail or a comment in them may hold an end marker of

@@ -10,7 +10,7 @@ from api.batches import BatchView
 from api.lookup import find_batch
 from api.refusals import OF_A_BATCH, OF_IMAGES, refusals
 from api.results import BatchResults, as_csv, results_of
-from api.routes.jobs import IdempotencyKey
+from api.routes.submissions import IdempotencyKey
 from api.schemas import BATCH, BATCH_ACCEPTED, BATCH_ID, BATCH_RESULTS, CSV, ERASED
 from api.services import Caller, Services, ServiceSet
 from api.threads import in_thread

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: submit an image, look at its ticket, withdraw, repeat or erase it."""
+"""Jobs over HTTP: look at a ticket, withdraw, repeat or erase a job."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -6,67 +6,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from api import lookup, tickets
-from api.preferences import Preferences, Preferred
-from api.refusals import OF_A_JOB, OF_AN_IMAGE, refusals
-from api.schemas import ACCEPTED, CANCELED, ERASED, IDEMPOTENCY_KEY, JOB_ID, RETRIED, TICKET
-from api.services import Caller, Services, ServiceSet
-from api.submission import submit
+from api.preferences import Preferred
+from api.refusals import OF_A_JOB, refusals
+from api.schemas import CANCELED, ERASED, JOB_ID, RETRIED, TICKET
+from api.services import Caller, Services
 from api.threads import in_thread
 from api.tickets import Ticket
-from api.uploadschema import upload
 from api.withdrawal import bury
 from shared import jobstore
 from shared.errors import MoveRefused
-from shared.jobs import ApiKey, JobStatus
+from shared.jobs import JobStatus
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 JobId = Annotated[str, Path(**JOB_ID)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=257, **IDEMPOTENCY_KEY),
-]
-
-
-@router.post(
-    "",
-    status_code=202,
-    operation_id="create_job",
-    summary="Submit an image",
-    responses=ACCEPTED | refusals(*OF_AN_IMAGE),
-    openapi_extra=upload(),
-)
-async def create(
-    request: Request,
-    response: Response,
-    services: Services,
-    caller: Caller,
-    preferred: Preferred,
-    idempotency_key: IdempotencyKey = None,
-) -> Ticket:
-    """Accepts an image and gives a ticket: 202 means that the job is durable and will end, once."""
-    return await _accept(request, response, services, caller, preferred)
-
-
-@router.put(
-    "/{job_id}",
-    status_code=202,
-    operation_id="put_job",
-    summary="Submit an image under an id of your own",
-    responses=ACCEPTED | refusals(*OF_AN_IMAGE),
-    openapi_extra=upload(),
-)
-async def put(
-    job_id: JobId,
-    request: Request,
-    response: Response,
-    services: Services,
-    caller: Caller,
-    preferred: Preferred,
-    idempotency_key: IdempotencyKey = None,
-) -> Ticket:
-    """Accepts an image under a name of the caller's; the same again gives the same job, however often and late."""
-    return await _accept(request, response, services, caller, preferred, job_id)
 
 
 @router.get("/{job_id}", operation_id="get_job", summary="Look at a ticket", responses=TICKET | refusals(*OF_A_JOB))
@@ -148,24 +101,3 @@ async def erase(job_id: JobId, request: Request, services: Services, caller: Cal
     request.state.job = job.id
     await in_thread(bury, services, job)
     await services.waiting.announce([job.id])
-
-
-async def _accept(
-    request: Request,
-    response: Response,
-    services: ServiceSet,
-    caller: ApiKey,
-    preferred: Preferences,
-    client_id: str | None = None,
-) -> Ticket:
-    accepted = await submit(request, services, caller, strict=True, client_id=client_id)
-    job = accepted.job
-    if preferred.wait_seconds:
-        job = await lookup.find_accepted(services, caller, job, preferred.wait_seconds)
-    view = await tickets.ticket(services, job)
-    response.status_code = 200 if job.terminal else 202
-    response.headers["Location"] = tickets.location(job.id)
-    response.headers.update(preferred.headers | view.retry_after())
-    if accepted.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return view

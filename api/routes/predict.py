@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from api import lookup, problems, tickets
 from api.refusals import OF_A_PREDICTION, refusals
-from api.routes.jobs import IdempotencyKey
+from api.routes.submissions import IdempotencyKey
 from api.schemas import PREDICTED
 from api.services import Caller, Services
 from api.submission import submit

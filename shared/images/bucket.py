@@ -50,13 +50,15 @@ class BucketImages:
     def receive(self, job_id: str) -> Incoming:
         """See `ImageStore.receive`."""
 
-        def land(file: BinaryIO) -> None:
+        def land(descriptor: int) -> None:
             # the file's pages as they are: an image is not held in memory a second time, and goes in one request
-            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
             with _asked():
                 obstore.put(self._bucket, _key(job_id), pages, use_multipart=False)
+            temporary.unlink()
 
-        return Incoming(self._incoming / job_id, land)
+        temporary = self._incoming / job_id
+        return Incoming(str(temporary), land)
 
     def open(self, job_id: str) -> BinaryIO:
         """See `ImageStore.open`."""

@@ -2,26 +2,35 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from shared.errors import StorageFull
 from shared.jobs import UPLOAD_MAX_SECONDS
 
 STRAY_SECONDS = 4 * UPLOAD_MAX_SECONDS  # what has no row by then never gets one
+_HOLD_BYTES = 65_536
 _RESERVE_BYTES = 64_000_000  # kept free for the database, which must still be able to write results
 
 
 class Incoming:
-    """A temporary file on this machine that is checked, and then becomes the stored image, or goes."""
+    """A temporary file on this machine that is checked, and then becomes the stored image, or goes.
 
-    def __init__(self, temporary: Path, land: Callable[[BinaryIO], None]) -> None:
-        """Takes where to collect the bytes; `land` stores the complete file durably, or raises and leaves nothing."""
+    It works on a descriptor and on strings: file objects and paths cost more CPU, and each question of theirs to the
+    system is one more turn to wait for among the API's threads.
+    """
+
+    def __init__(self, temporary: str, land: Callable[[int], None]) -> None:
+        """Takes where to collect the bytes.
+
+        Args:
+            temporary: the file; not there yet.
+            land: stores the complete file, given its descriptor, durably, and leaves no temporary one; or raises.
+        """
         self._temporary = temporary
         self._land = land
-        self._file: BinaryIO | None = None
+        self._descriptor: int | None = None
+        self._held = b""  # bytes that are not in the file yet
 
     def append(self, data: bytes | bytearray) -> None:
         """Adds bytes at the end.
@@ -30,10 +39,12 @@ class Incoming:
             StorageFull: the disk has no room.
         """
         try:
-            if self._file is None:
-                require_room(self._temporary.parent)
-                self._file = self._temporary.open("w+b")
-            self._file.write(data)
+            if self._descriptor is None:
+                require_free(self._temporary.rpartition("/")[0])
+                self._descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            self._held += data
+            if len(self._held) > _HOLD_BYTES:
+                self._write()
         except OSError as error:
             raise StorageFull from error
 
@@ -48,20 +59,30 @@ class Incoming:
             StoreUnavailable: the bucket did not take it.
         """
         self.append(b"")
-        assert self._file is not None
+        assert self._descriptor is not None
         try:
-            self._file.flush()
-            check(self._temporary)
-            self._land(self._file)
+            self._write()
+            check(Path(self._temporary))
+            self._land(self._descriptor)
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
         except OSError as error:
             raise StorageFull from error
 
     def close(self) -> None:
         """Removes what was not kept; to be called in any case."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = None
+            Path(self._temporary).unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        assert self._descriptor is not None
+        left = memoryview(self._held)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self._held = b""
 
 
 def require_room(folder: Path) -> None:
@@ -71,7 +92,20 @@ def require_room(folder: Path) -> None:
         StorageFull: unwritable, or hardly any room left.
         OSError: there is no such folder.
     """
-    if shutil.disk_usage(folder).free < _RESERVE_BYTES or not os.access(folder, os.W_OK):
+    require_free(folder)
+    if not os.access(folder, os.W_OK):
+        raise StorageFull
+
+
+def require_free(folder: str | Path) -> None:
+    """Passes if there is room for an image on the folder's disk.
+
+    Raises:
+        StorageFull: hardly any is left.
+        OSError: there is no such folder.
+    """
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < _RESERVE_BYTES:
         raise StorageFull
 
 

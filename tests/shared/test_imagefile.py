@@ -1,6 +1,7 @@
 """Which uploads are images that may be decoded, told without decoding them."""
 
 import contextlib
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -29,8 +30,15 @@ _PNG = encoded(picture(), "PNG")
 
 
 def _check(folder: Path, data: bytes, max_pixels: int = _MAX_PIXELS) -> None:
+    """Looks at it as at a small upload, in memory, and as at a large one, on the disk: both must say the same."""
     path = folder / "upload"
     path.write_bytes(data)
+    try:
+        require_image(data, max_pixels)
+    except RequestError as refusal:
+        with pytest.raises(type(refusal), match=re.escape(str(refusal))):
+            require_image(path, max_pixels)
+        raise
     require_image(path, max_pixels)
 
 
