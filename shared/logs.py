@@ -5,7 +5,12 @@ import re
 import sys
 from typing import Any
 
-import structlog
+# structlog imports rich, where it is installed, for tracebacks on a terminal: 120 ms of CPU. Others may want it later.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+import structlog  # noqa: E402
+
+if sys.modules["rich"] is None:
+    del sys.modules["rich"]
 
 _ROW = re.compile(r"\nDETAIL:.*?(?=\n\[SQL|\n\n|\Z)", re.DOTALL)
 

@@ -7,13 +7,14 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import OperatorError
 from shared.jobs import Keep
+from shared.limits import usable_cpus
 from shared.netguard import parse_networks
 
 _BUCKET = re.compile(r"(s3|gs)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^?#]*)?")
@@ -130,8 +131,13 @@ class Settings(BaseSettings):
     )
 
     worker_concurrency: int = Field(1, ge=1, le=64, description="Worker children: one per vCPU.")
-    worker_threads: int = Field(1, ge=1, le=64, description="Inference threads of each child.")
-    batch_max: int = Field(16, ge=1, le=256, description="Most jobs taken from the line at once.")
+    worker_threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Inference threads of each child; 0: as many as there are CPUs for it, quota and affinity heeded.",
+    )
+    batch_max: int = Field(32, ge=1, le=256, description="Most jobs taken from the line at once.")
     batch_seconds: float = Field(0.5, gt=0, description="Measured work taken at once: what a newcomer waits behind.")
     batch_timeout_seconds: float = Field(
         120, ge=5, description="A batch that takes longer is hung: its child is killed, its jobs go back."
@@ -170,6 +176,13 @@ class Settings(BaseSettings):
         if value and not _ADDRESS.fullmatch(value):
             raise ValueError("must begin with http:// or https:// and hold no password")
         return value
+
+    @model_validator(mode="after")
+    def _share_cpus(self) -> Self:
+        # here, so that everybody finds the number that counts
+        if not self.worker_threads:
+            self.worker_threads = min(64, max(1, usable_cpus() // self.worker_concurrency))
+        return self
 
     @property
     def sql_url(self) -> str:

@@ -60,7 +60,7 @@ def make_programs(settings: Settings, inherited: Mapping[str, str], api_key: str
         courier=_python("courier", ("worker.courier",), environment),
         prepare=_python("prepare", ("turno", "prepare"), environment),
         worker=_python(
-            "worker", _worker(settings), environment, min(settings.batch_timeout_seconds, _WORKER_GRACE_MAX_SECONDS)
+            "worker", ("worker",), environment, min(settings.batch_timeout_seconds, _WORKER_GRACE_MAX_SECONDS)
         ),
     )
 
@@ -73,11 +73,6 @@ def _api(settings: Settings, *, reload: bool) -> tuple[str, ...]:
     watch = ("--reload", "--reload-dir", "api", "--reload-dir", "shared") if reload else ()
     prompt = ("--http", "api.connections:PromptHeads")
     return ("uvicorn", "--factory", "api.app:create_app", *listen, *prompt, *one, *quiet, *drain, *watch)
-
-
-def _worker(settings: Settings) -> tuple[str, ...]:
-    alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return ("celery", "--quiet", "-A", "worker.app", "worker", *alone, "--loglevel", settings.log_level)
 
 
 def _python(

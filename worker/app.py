@@ -23,6 +23,7 @@ from redis import RedisError
 from shared.broker import SESSION_TASK, Bell, connect_redis, make_celery, queue_of
 from shared.errors import OperatorError
 from shared.jobs import Claim, Outcome
+from shared.limits import usable_cpus
 from shared.line import Line
 from shared.logs import configure_logging, get_logger
 from shared.models import served_model_name
@@ -78,6 +79,8 @@ def create_worker(settings: Settings) -> Celery:
 
     def start_logging(**_: Any) -> None:
         configure_logging(settings.log_level)
+        children, threads = settings.worker_concurrency, settings.worker_threads
+        log.info("worker starts", model=model, cpus=usable_cpus(), children=children, threads_each=threads)
 
     setup_logging.connect(start_logging, weak=False)
     worker_process_init.connect(start_child, weak=False)

@@ -2,16 +2,14 @@
 
 `python -m worker.convert DIGEST TARGET` reads the settings as JSON from stdin, and writes into the folder TARGET
     card.json                 the contract, declared or derived, that fits the model
-    model.xml, model.bin      OpenVINO's form; absent when it cannot be had (conversion.txt says why)
     probe.npy, keras.npy      inputs, and Keras' outputs for them: what every engine must reproduce
+    saved_model               what OpenVINO reads; absent when the model is one, or cannot be had (conversion.txt)
 """
 
 import json
 import sys
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,10 +17,9 @@ from PIL import Image
 from shared.cards import Card
 from shared.errors import ModelFault, OperatorError
 from shared.settings import Settings
-from worker.engines.openvino import convert_saved_model
-from worker.engines.tensorflow import export_saved_model, load_keras, read_facts
+from worker.conversion import SAVED_MODEL, STEP, UNSERVABLE
+from worker.engines.tensorflow import compute_with, export_saved_model, load_keras, read_facts
 from worker.interpretation import class_probabilities
-from worker.prepare import UNSERVABLE
 from worker.preprocessing import Float32Array, preprocess_image_for_prediction
 from worker.served import Golden, Source, derive_card, find_source, require_fit
 
@@ -35,6 +32,8 @@ def convert(source: Source, settings: Settings, digest: str, target: Path) -> No
     Raises:
         OperatorError: the model cannot be served, or not with this card.
     """
+    compute_with(settings.worker_threads)
+    _say("loading it with Keras")
     try:
         model = load_keras(source.file)
         facts = read_facts(model)
@@ -44,13 +43,25 @@ def convert(source: Source, settings: Settings, digest: str, target: Path) -> No
     card = replace(source.card, sha256=digest) if source.card else derive_card(source, settings, digest, facts)
     require_fit(card, facts)
     probe = _probe(card, source.golden)
+    _say(f"asking Keras for its answers to {len(probe)} images")
     outputs = [np.asarray(model(probe[at : at + 1], training=False)).reshape(1, -1) for at in range(len(probe))]
     expected = np.concatenate(outputs).astype(np.float32)
     _require_recorded(card, source.golden, expected)
     (target / "card.json").write_text(json.dumps(asdict(card)))
     np.save(target / "probe.npy", probe)
     np.save(target / "keras.npy", expected)
-    _export(source.file, model, target)
+    if source.file.is_dir():
+        return
+    _say("exporting it")
+    try:
+        export_saved_model(model, target / SAVED_MODEL)
+    except Exception as error:  # whatever it fails on, TensorFlow can still serve
+        (target / "conversion.txt").write_text(f"{type(error).__name__}: {error}"[:500])
+
+
+def _say(step: str) -> None:
+    sys.stdout.write(f"{STEP}{step}\n")
+    sys.stdout.flush()
 
 
 def _probe(card: Card, golden: tuple[Golden, ...]) -> Float32Array:
@@ -80,18 +91,6 @@ def _require_recorded(card: Card, golden: tuple[Golden, ...], outputs: Float32Ar
                 f"The golden image {one.path.name} shows {one.label} and now gives {best}, and its numbers moved by "
                 f"{shift:.3f}: the card's labels or preprocessing, or the file, are not what was trained."
             )
-
-
-def _export(file: Path, model: Any, target: Path) -> None:
-    try:
-        if file.is_dir():
-            convert_saved_model(file, target / "model.xml")
-            return
-        with tempfile.TemporaryDirectory(dir=target) as exported:
-            export_saved_model(model, Path(exported))
-            convert_saved_model(Path(exported), target / "model.xml")
-    except Exception as error:  # any failure of the converter means the same: TensorFlow serves
-        (target / "conversion.txt").write_text(f"{type(error).__name__}: {error}"[:500])
 
 
 def main(digest: str, target: str) -> int:

@@ -8,8 +8,6 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,15 +19,16 @@ from shared.errors import OperatorError
 from shared.logs import get_logger
 from shared.models import served_model_name
 from shared.settings import Settings, is_bucket
+from worker.conversion import SAVED_MODEL, export_with_tensorflow, translate_for_openvino
+from worker.footprint import loading_with_tensorflow, require_memory
 from worker.registry import PREPARED, point_to
 from worker.served import Source, file_digest, find_source
 
 log = get_logger(__name__)
 
-UNSERVABLE = 3  # exit code of worker.convert: the last line of its stderr is for the operator
-_CONVERT_SECONDS = 1800
-_FORMAT = 1  # of the prepared folder: one more makes every model be prepared anew
+_FORMAT = 2  # of the prepared folder: one more makes every model be prepared anew
 _RUNTIMES = ("openvino", "tensorflow", "keras")
+_ELSEWHERE = "prepare it on a larger machine with `turno prepare --beside`, and bring here what that leaves"
 _CARD_SETTINGS = ("labels", "image_width_px", "image_height_px", "model_scale", "model_interpolation")
 
 
@@ -81,15 +80,16 @@ def _copy_whole(folder: Path, target: Path) -> None:
 
 
 def _prepare(source: Source, digest: str, folder: Path, settings: Settings) -> None:
-    from worker.proof import choose_engine  # brings in OpenVINO, which a start from the cache does not need here
-
     making = f"{source.name}.making-"
     for broken_off in settings.cache_dir.glob(f"{making}*"):
         shutil.rmtree(broken_off)
     work = Path(tempfile.mkdtemp(prefix=making, dir=settings.cache_dir))
     try:
+        require_memory(loading_with_tensorflow(source.file), f"To convert {source.name}", _ELSEWHERE)
         log.info("loading and converting it with TensorFlow (10 to 60 seconds, once)", model=source.name)
-        _run_convert(settings, digest, work)
+        _run_convert(source, settings, digest, work)
+        from worker.proof import choose_engine  # brings in OpenVINO: neither at a start from the cache nor before now
+
         card = json.loads((work / "card.json").read_text())
         log.info("comparing the engines with Keras", model=source.name, wanted=str(settings.engine))
         probe, expected = np.load(work / "probe.npy"), np.load(work / "keras.npy")
@@ -117,22 +117,13 @@ def _keep_copy(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def _run_convert(settings: Settings, digest: str, target: Path) -> None:
-    command = [sys.executable, "-m", "worker.convert", digest, str(target)]
-    told = settings.model_dump_json(include={"model_path", *_CARD_SETTINGS})
-    try:
-        done = subprocess.run(
-            command, input=told, capture_output=True, text=True, timeout=_CONVERT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OperatorError(f"Converting the model took longer than {_CONVERT_SECONDS} seconds.") from error
-    last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    if done.returncode == UNSERVABLE:
-        raise OperatorError(last_line)
-    if done.returncode == -9:
-        raise OperatorError("Converting the model was killed: most likely this machine has too little memory for it.")
-    if done.returncode:
-        raise OperatorError(f"Converting the model failed (exit code {done.returncode}): {last_line}")
+def _run_convert(source: Source, settings: Settings, digest: str, target: Path) -> None:
+    told = settings.model_dump_json(include={"model_path", "worker_threads", *_CARD_SETTINGS})
+    export_with_tensorflow(told, digest, target)
+    exported = source.file if source.file.is_dir() else target / SAVED_MODEL
+    if exported.exists() and not (target / "conversion.txt").exists():
+        translate_for_openvino(exported, target)
+    shutil.rmtree(target / SAVED_MODEL, ignore_errors=True)
 
 
 def _key(source: Source, digest: str, settings: Settings) -> str:
@@ -140,6 +131,6 @@ def _key(source: Source, digest: str, settings: Settings) -> str:
     # no path: what was prepared in one folder is as good in another
     golden = [(one.path.name, one.label, one.probabilities, file_digest(one.path)) for one in source.golden]
     runtimes = [importlib.metadata.version(name) for name in _RUNTIMES]
-    choices = [str(settings.engine), settings.batch_max, settings.batch_seconds, settings.worker_threads]
+    choices = [str(settings.engine), settings.batch_max, settings.batch_seconds]
     tail = hashlib.sha256(repr([_FORMAT, contract, golden, runtimes, choices]).encode()).hexdigest()
     return f"{source.name}-{digest[:12]}-{tail[:12]}"

@@ -16,10 +16,12 @@ from shared.logs import get_logger
 from shared.models import served_model_name
 from shared.settings import Settings
 from worker.engines import ModelEngine
+from worker.footprint import loading_with_tensorflow, require_memory, serving_with_openvino
 
 log = get_logger(__name__)
 
 PREPARED = "prepared.json"
+_LESS = "serve a smaller model, or with fewer children (WORKER_CONCURRENCY)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +53,16 @@ def load_served_model(settings: Settings) -> ServedModel:
     """Loads and warms the prepared model in this process.
 
     Raises:
-        OperatorError: it was never prepared.
+        OperatorError: it was never prepared, or it is too large for this machine.
     """
     started = time.perf_counter()
     name = served_model_name(settings)
     folder = prepared_folder(settings, name)
     document = json.loads((folder / PREPARED).read_text())
     card = card_from_dict(document["card"])
-    engine = _make_engine(document, folder, settings)
-    size = document["micro_batch"]
-    warm_up = np.zeros((size + 1, card.height_px, card.width_px, card.channels), np.float32)
-    engine.predict(warm_up)  # size + 1: both shapes the engine serves
+    engine = _make_engine(document, card, folder, settings)
+    images = sum(document["micro_batches"])  # the sizes are powers of two: each of them is run once
+    engine.predict(np.zeros((images, card.height_px, card.width_px, card.channels), np.float32))
     log.info("model warm", model=name, engine=engine.name, seconds=round(time.perf_counter() - started, 2))
     return ServedModel(name, card, engine)
 
@@ -89,14 +90,16 @@ def point_to(cache: Path, name: str, folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _make_engine(document: dict[str, Any], folder: Path, settings: Settings) -> ModelEngine:
-    threads, micro_batch = settings.worker_threads, document["micro_batch"]
+def _make_engine(document: dict[str, Any], card: Card, folder: Path, settings: Settings) -> ModelEngine:
+    threads, micro_batches = settings.worker_threads, document["micro_batches"]
     if document["engine"] == "tensorflow":
         from worker.engines.tensorflow import TensorFlowEngine  # 5–10 seconds and 400 MB: only when it serves
 
-        return TensorFlowEngine(folder / document["model_file"], micro_batch=micro_batch, threads=threads)
+        model, shape = folder / document["model_file"], (card.height_px, card.width_px, card.channels)
+        require_memory(loading_with_tensorflow(model), f"To serve {card.name} with TensorFlow", _LESS)
+        return TensorFlowEngine(model, shape=shape, micro_batches=micro_batches, threads=threads)
     from worker.engines.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(
-        folder / "model.xml", precision=document["precision"], micro_batch=micro_batch, threads=threads
-    )
+    model = folder / "model.xml"
+    require_memory(serving_with_openvino(model, micro_batches), f"To serve {card.name}", _LESS)
+    return OpenVinoEngine(model, precision=document["precision"], micro_batches=micro_batches, threads=threads)

@@ -21,7 +21,8 @@ from worker.prepare import prepare_served_model
 # order gives another class, or other numbers
 _AUTHOR = """
 import json, sys, numpy as np
-from worker.engines.tensorflow import keras
+from worker.engines.tensorflow import compute_with, keras
+compute_with(1)
 layers = keras.layers
 for path, shape, order in json.load(sys.stdin):
     pooled = layers.GlobalAveragePooling2D()(image := keras.Input(shape))
@@ -29,6 +30,18 @@ for path, shape, order in json.load(sys.stdin):
     model = keras.Model(image, head(pooled))
     head.set_weights([10 * np.eye(3)[:, order], np.zeros(3)])
     model.save(path) if path.endswith((".keras", ".h5")) else model.export(path)
+"""
+# Python is run for a layer when it is traced, and not when what was traced is run
+_TRACES = """
+import pathlib
+from worker.engines.tensorflow import TensorFlowEngine
+pool, traces, images = layers.GlobalAveragePooling2D, [], np.random.default_rng(1).random((16, 72, 50, 3), np.float32)
+pool.call = lambda self, inputs, call=pool.call: (traces.append(inputs.shape), call(self, inputs))[1]
+model = pathlib.Path(path).parent / "finalModel.h5"
+engine = TensorFlowEngine(model, shape=(72, 50, 3), micro_batches=[1, 4], threads=1)
+made, alone = len(traces), np.concatenate([engine.predict(one[None]) for one in images])
+shift = max(float(abs(engine.predict(images[:count]) - alone[:count]).max()) for count in (1, 2, 3, 4, 7, 16))
+print(json.dumps({"made": made, "since": len(traces) - made, "shift": shift}))
 """
 GREEN = (0, 255, 0)
 SQUARE, UPRIGHT = (180, 180, 3), (72, 50, 3)
@@ -46,7 +59,9 @@ def authored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "upright").mkdir()
     told = json.dumps([(str(folder / name), *what) for name, what in saved.items()])
-    subprocess.run([sys.executable, "-c", _AUTHOR], cwd=ROOT, input=told, text=True, check=True)
+    command = [sys.executable, "-c", _AUTHOR + _TRACES]
+    done = subprocess.run(command, cwd=ROOT, input=told, text=True, check=True, stdout=subprocess.PIPE)
+    (folder / "traces.json").write_text(done.stdout.splitlines()[-1])
     return folder
 
 
@@ -95,6 +110,13 @@ def test_other_formats_and_upright_images_are_read_as_well(name: str, stack: Sta
     assert answer["predicted_class"] == "powdery_mildew"
     (card,) = stack.client.get("/v1/models").json()["models"]
     assert (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 50, 72)
+
+
+def test_tensorflow_traces_a_model_when_it_is_loaded_and_never_again(authored: Path) -> None:
+    found = json.loads((authored / "traces.json").read_text())
+    assert found["made"] > 0
+    assert found["since"] == 0
+    assert found["shift"] < 1e-5
 
 
 def test_what_cannot_be_known_is_asked_for(authored: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_an_engine_that_agrees_is_chosen_with_its_evidence(tmp_path: Path) -> No
     choice = choose_engine(card(), tmp_path, probe, truth, _settings(), golden=True)
     assert (choice["engine"], choice["images"]) == ("openvino", 5)
     assert choice["largest_shift"] <= 0.01
-    engine = OpenVinoEngine(tmp_path / "model.xml", precision="f32", micro_batch=2, threads=1)
+    engine = OpenVinoEngine(tmp_path / "model.xml", precision="f32", micro_batches=[1, 2], threads=1)
     assert np.allclose(engine.predict(probe), truth, atol=1e-4)
 
 

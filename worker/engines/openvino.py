@@ -31,7 +31,7 @@ class OpenVinoEngine:
 
         Args:
             precision: "f32", or a reduced one this CPU offers; one it does not offer becomes "f32".
-            micro_batches: how many images are computed at once; 1 is among them.
+            micro_batches: how many images are computed at once; with 1 among them, any number can be.
         """
         core = ov.Core()
         self.precision = precision if precision in offered_precisions(core) else FULL_PRECISION
@@ -40,7 +40,7 @@ class OpenVinoEngine:
             size: _compile(core, model_xml, size, self.precision, threads).create_infer_request()
             for size in sorted(micro_batches)
         }
-        self._outputs = self._requests[1].get_output_tensor().size
+        self._outputs = self._requests[self.micro_batch].get_output_tensor().size // self.micro_batch
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""

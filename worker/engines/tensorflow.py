@@ -5,6 +5,7 @@ Loads any model, says what can be read off it, exports it for conversion, and se
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,42 @@ from worker.served import ModelFacts
 
 
 class TensorFlowEngine:
-    """The model as TensorFlow runs it, traced once for each of its two fixed batch sizes."""
+    """The model as TensorFlow runs it, traced once for each of its fixed batch sizes and never again."""
 
     name = "tensorflow"
     precision = "f32"
 
-    def __init__(self, model: Path, *, micro_batch: int, threads: int) -> None:
-        """Loads and traces the model; `threads` counts only before TensorFlow has computed anything."""
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._model = load_keras(model)
-        self.micro_batch = micro_batch
-        self._run = tf.function(lambda batch: self._model(batch, training=False), reduce_retracing=False)
+    def __init__(self, model: Path, *, shape: tuple[int, int, int], micro_batches: Sequence[int], threads: int) -> None:
+        """Loads and traces the model, in a process in which TensorFlow has not computed anything yet.
+
+        Args:
+            shape: height, width and channels of an image; the model itself may leave them open.
+            micro_batches: how many images are computed at once; 1 is among them.
+        """
+        compute_with(threads)
+        loaded = load_keras(model)
+        self.micro_batch = max(micro_batches)
+        # concrete functions: another shape is refused by them, where a tf.function would trace and compile it
+        self._run = {
+            size: tf.function(lambda batch: loaded(batch, training=False)).get_concrete_function(
+                tf.TensorSpec((size, *shape), tf.float32)
+            )
+            for size in micro_batches
+        }
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
         parts = [
-            np.asarray(self._run(tf.constant(batch[piece]))).reshape(piece.stop - piece.start, -1)
-            for piece in in_micro_batches(len(batch), self.micro_batch)
+            self._run[piece.stop - piece.start](tf.constant(batch[piece], tf.float32)).numpy()
+            for piece in in_micro_batches(len(batch), tuple(self._run))
         ]
-        return np.concatenate(parts).astype(np.float32, copy=False)
+        return np.concatenate(parts).reshape(len(batch), -1).astype(np.float32, copy=False)
+
+
+def compute_with(threads: int) -> None:
+    """Sets how many threads compute; to be called before TensorFlow has computed anything."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def load_keras(path: Path) -> Any:
