@@ -15,6 +15,7 @@ from shared.tables import batches, clock, deliveries, insert_unless_there, jobs
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
 _WAITING = jobs.c.status.in_([sa.literal_column("'queued'"), sa.literal_column("'running'")])
 _AT_ONCE = 500
+_LOOKED_AT = 200  # batches in a look for empty ones: some milliseconds, every half minute
 ERASED = "erased"  # beside the states of a job
 
 
@@ -77,19 +78,33 @@ def erase(connection: sa.Connection, batch_id: str) -> list[Queued]:
     return every
 
 
-def erase_emptied(connection: sa.Connection, before: datetime) -> None:
-    """Erases some of the batches received before `before` of which every job is erased."""
-    left = sa.exists().where(jobs.c.batch_id == batches.c.id, jobs.c.erased_at.is_(None))
-    emptied = sa.select(batches.c.id).where(batches.c.erased_at.is_(None), batches.c.received_at < before, ~left)
-    ids = list(connection.scalars(emptied.limit(_AT_ONCE)))
-    _bury(connection, batches.c.id.in_(ids))
-    outbox.forget(connection, deliveries.c.batch_id.in_(ids))
+def erase_emptied(connection: sa.Connection, before: datetime, since: datetime | None = None) -> datetime | None:
+    """Erases those of some batches received before `before` of which every job is erased.
+
+    Args:
+        since: look at none that was received earlier.
+
+    Returns:
+        Since when to look next time; None when this was the last of them.
+    """
+    kept = sa.select(batches.c.id, batches.c.received_at).where(batches.c.erased_at.is_(None))
+    kept = kept.where(batches.c.received_at < before)
+    kept = kept if since is None else kept.where(batches.c.received_at >= since)
+    page = connection.execute(kept.order_by(batches.c.received_at).limit(_LOOKED_AT)).all()
+    # asked of each batch by itself: PostgreSQL might read all jobs to answer for all at once
+    left = sa.select(jobs.c.id).where(jobs.c.batch_id == batches.c.id, jobs.c.erased_at.is_(None)).limit(1)
+    looked_at = sa.select(batches.c.id, left.scalar_subquery().label("left"))
+    rows = connection.execute(looked_at.where(batches.c.id.in_([row.id for row in page]))).all()
+    if ids := [row.id for row in rows if row.left is None]:
+        _bury(connection, batches.c.id.in_(ids))
+        outbox.forget(connection, deliveries.c.batch_id.in_(ids))
+    return page[-1].received_at if len(page) == _LOOKED_AT else None
 
 
 def forget_keys(connection: sa.Connection, before: datetime) -> None:
     """Frees some of the idempotency keys of batches received before `before`."""
     old = sa.select(batches.c.id).where(batches.c.received_at < before, batches.c.idempotency_key.is_not(None))
-    ids = list(connection.scalars(old.limit(_AT_ONCE)))
+    ids = list(connection.scalars(old.order_by(batches.c.received_at).limit(_AT_ONCE)))
     connection.execute(sa.update(batches).where(batches.c.id.in_(ids)).values(idempotency_key=None))
 
 

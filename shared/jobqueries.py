@@ -7,15 +7,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared.jobs import UPLOAD_MAX_SECONDS, Job, JobStatus, Keep, Priority, Queued
-from shared.tables import clock, jobs
+from shared.jobs import TERMINAL, UPLOAD_MAX_SECONDS, Job, JobStatus, Keep, Priority, Queued
+from shared.ranges import AT_ONCE, each, merged, whole, within
+from shared.tables import LATE_MICROSECONDS, clock, jobs
 
 # literals, not parameters: only then can the planner use the partial indexes
 QUEUED, RUNNING = (jobs.c.status == sa.literal_column(f"'{state}'") for state in ("queued", "running"))
 HAS_IMAGE: sa.ColumnClause[bool] = sa.literal_column("image_present")
 DEADLINE_SET = jobs.c.deadline_at.is_not(None)
 SPENT_IMAGE = sa.and_(HAS_IMAGE, jobs.c.keep != sa.literal_column("'full'"), jobs.c.finished_at.is_not(None))
-UNSUCCEEDED = jobs.c.status != sa.literal_column("'succeeded'")
+_ENDED = sa.and_(jobs.c.finished_at.is_not(None), jobs.c.erased_at.is_(None))
+_OPEN = jobs.c.finished_at.is_(None)
+# not as QUEUED: by their ids, not by the index of how long they have waited
+_WAITING = sa.and_(_OPEN, jobs.c.status != sa.literal_column("'running'"))
+_LATE = jobs.c.queued_at - jobs.c.received_at > sa.literal_column(str(LATE_MICROSECONDS))
 JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
 QUEUED_COLUMNS = [jobs.c[name] for name in Queued.__dataclass_fields__]
 
@@ -35,29 +40,70 @@ class Selection:
 def page(connection: sa.Connection, selection: Selection, before_id: str | None, size: int) -> list[Job]:
     """The newest `size` jobs of a selection, erased ones left out; ids grow with time, so a page stays what it was.
 
+    Every range of an index in which some may stand gives its newest: it costs what the page is long, whatever there is.
+
     Args:
         before_id: only jobs with smaller ids: the last id of the page before.
     """
-    conditions: list[sa.ColumnElement[bool]] = [jobs.c.erased_at.is_(None)]
-    if before_id is not None:
-        conditions.append(jobs.c.id < before_id)
-    if selection.caller is not None:
-        conditions.append(jobs.c.caller == selection.caller)
-    if selection.status is not None:
-        conditions.append(jobs.c.status == sa.literal_column(f"'{selection.status.value}'"))
-        if selection.status is not JobStatus.SUCCEEDED:
-            conditions.append(UNSUCCEEDED)
-    if selection.model is not None:
-        conditions.append(jobs.c.model == selection.model)
-    if selection.batch_id is not None:
-        conditions.append(jobs.c.batch_id == selection.batch_id)
-    if selection.created_after is not None:
-        conditions += [jobs.c.received_at >= selection.created_after, jobs.c.id >= least_id(selection.created_after)]
-    if selection.created_before is not None:
-        latest = selection.created_before + timedelta(seconds=UPLOAD_MAX_SECONDS)  # an id is made as its image comes
-        conditions += [jobs.c.received_at < selection.created_before, jobs.c.id < least_id(latest)]
-    rows = connection.execute(sa.select(*JOB_COLUMNS).where(*conditions).order_by(jobs.c.id.desc()).limit(size))
-    return [job_of(row) for row in rows]
+    ranges = _ranges(connection, selection, before_id)
+    found: list[Job] = []
+    for first in range(0, len(ranges), AT_ONCE):
+        ids = merged(ranges[first : first + AT_ONCE], size)
+        found += map(job_of, connection.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(ids))))
+    return sorted(found, key=lambda job: job.id, reverse=True)[:size]
+
+
+def _ranges(connection: sa.Connection, selection: Selection, before_id: str | None) -> list[sa.Select[str]]:
+    """Selects that together find each job of a selection once, newest first; what each passes over is little."""
+    status, after, before = selection.status, selection.created_after, selection.created_before
+    wanted = sa.select(jobs.c.id).where(jobs.c.erased_at.is_(None))
+    in_time = [*([jobs.c.received_at >= after] if after else []), *([jobs.c.received_at < before] if before else [])]
+    if in_time:  # as one expression: of two bounds PostgreSQL thinks that they leave next to nothing
+        wanted = wanted.where(whole(sa.and_(*in_time)))
+    least, below = least_id(after) if after else "", [before_id] if before_id else []
+    if selection.batch_id is not None or status is JobStatus.RUNNING:  # never more than a batch, or the workers, hold
+        return [_few(wanted, selection, _unindexed(jobs.c.id), least, below)]
+    ranges = []
+    if before is not None:
+        # an id is made as its image comes: soon after its request began, or the job is a late one
+        soon = least_id(before + 2 * timedelta(microseconds=LATE_MICROSECONDS))
+        latest = least_id(before + timedelta(seconds=UPLOAD_MAX_SECONDS))
+        ranges = [_few(wanted.where(_LATE), selection, jobs.c.id, max(soon, least), [latest, *below])]
+        below = [soon, *below]
+    whose = {} if selection.caller is None else {jobs.c.caller: selection.caller}
+    models = [selection.model] if selection.model is not None else _models_of(connection, selection.caller)
+    for model in models:
+        of_model = {**whose, jobs.c.model: model}
+        if status in (None, JobStatus.QUEUED):
+            part = _OPEN if status is None else _WAITING
+            ranges.append(within(wanted.where(part), of_model, jobs.c.id, least, below))
+        for state in TERMINAL if status is None else TERMINAL & {status}:
+            in_state = {**of_model, jobs.c.status: state.value}
+            ranges.append(within(wanted.where(_ENDED), in_state, jobs.c.id, least, below))
+    return ranges
+
+
+def _few(
+    found: sa.Select[str], selection: Selection, id_: sa.ColumnElement[str], least: str, below: list[str]
+) -> sa.Select[str]:
+    """What is left of a few that an index has found, whatever else is asked."""
+    wanted = {"caller": selection.caller, "model": selection.model, "batch_id": selection.batch_id}
+    found = found.where(*(jobs.c[name] == value for name, value in wanted.items() if value is not None))
+    if selection.status is JobStatus.RUNNING:
+        found = found.where(RUNNING)
+    elif selection.status is not None:
+        found = found.where(_unindexed(jobs.c.status) == selection.status.value)
+    return found.where(id_ >= least, *(id_ < one for one in below)).order_by(id_.desc())
+
+
+def _unindexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
+    # an expression: no index that has the column is taken for it
+    return sa.func.coalesce(column, "")
+
+
+def _models_of(connection: sa.Connection, caller: str | None) -> list[str]:
+    whose = [] if caller is None else [jobs.c.caller == caller]
+    return sorted({model for part in (_OPEN, _ENDED) for model in connection.scalars(each(jobs.c.model, part, *whose))})
 
 
 def first_with(
@@ -87,8 +133,18 @@ def longest_wait_seconds(connection: sa.Connection, model: str) -> float:
 
 def queued_count(connection: sa.Connection, most: int) -> int:
     """How many jobs wait; counting ends at `most`."""
-    found = sa.select(jobs.c.id).where(QUEUED, UNSUCCEEDED).limit(most).subquery()
+    found = sa.select(jobs.c.id).where(QUEUED).limit(most).subquery()
     return connection.scalars(sa.select(sa.func.count()).select_from(found)).one()
+
+
+def unserved_ids(connection: sa.Connection, served: Sequence[str], before: datetime, size: int) -> list[str]:
+    """Some jobs of other models than these that have waited since before `before`."""
+    found: list[str] = []
+    for model in connection.scalars(each(jobs.c.model, QUEUED)).all():
+        if model not in served:
+            rows = sa.select(jobs.c.id).where(QUEUED, jobs.c.model == model, jobs.c.queued_at < before)
+            found += connection.scalars(rows.order_by(jobs.c.queued_at).limit(size))
+    return found[:size]
 
 
 def get(connection: sa.Connection, ids: Sequence[str]) -> list[Job]:
@@ -99,8 +155,13 @@ def get(connection: sa.Connection, ids: Sequence[str]) -> list[Job]:
 
 def queued_page(connection: sa.Connection, after_id: str, size: int) -> list[Queued]:
     """The next `size` queued jobs by id; an empty page is the end."""
-    rows = sa.select(*QUEUED_COLUMNS).where(QUEUED, UNSUCCEEDED, jobs.c.id > after_id).order_by(jobs.c.id).limit(size)
-    return [queued_of(row) for row in connection.execute(rows)]
+    found: list[Queued] = []
+    for model in connection.scalars(each(jobs.c.model, _OPEN)).all():
+        rows = within(
+            sa.select(*QUEUED_COLUMNS).where(_WAITING), {jobs.c.model: model}, jobs.c.id, after_id, oldest_first=True
+        )
+        found += map(queued_of, connection.execute(rows.limit(size)))
+    return sorted(found, key=lambda job: job.id)[:size]
 
 
 def running_owners(connection: sa.Connection, prefix: str) -> list[str]:

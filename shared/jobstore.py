@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import outbox
+from shared import jobqueries, outbox
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
-from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, UNSUCCEEDED, job_of
+from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, job_of
 from shared.jobs import MAX_LOST, Claim, Job, JobStatus, NewJob, Outcome
 from shared.moves import CLAIM, CLAIM_UNSUSPECTED, END, HAND_BACK, IN_HAND, move, requeue
 from shared.tables import clock, deliveries, jobs
@@ -116,8 +116,9 @@ def requeue_lapsed(connection: sa.Connection, now: datetime) -> list[Job]:
 
 
 def abandon(connection: sa.Connection, served: Sequence[str], before: datetime) -> list[Job]:
-    """queued → failed: jobs of models other than `served` that have waited since before `before`."""
-    unserved = UNSUCCEEDED, jobs.c.model.not_in(served), jobs.c.queued_at < before
+    """queued → failed: some jobs of models other than `served` that have waited since before `before`."""
+    ids = jobqueries.unserved_ids(connection, served, before, _AT_ONCE)
+    unserved = jobs.c.id.in_(ids), jobs.c.model.not_in(served), jobs.c.queued_at < before
     statement = move("abandon", *unserved, skip_locked=True).values(
         finished_at=clock(), error_code=ModelGone.code, error_detail=ModelGone.title()
     )
@@ -193,8 +194,8 @@ def spend_images(connection: sa.Connection, size: int) -> list[str]:
 
 def forget_keys(connection: sa.Connection, before: datetime) -> None:
     """Frees some of the idempotency keys of jobs received before `before`."""
-    old = sa.select(jobs.c.id).where(jobs.c.received_at < before, jobs.c.idempotency_key.is_not(None)).limit(_AT_ONCE)
-    ids = list(connection.scalars(old))
+    old = sa.select(jobs.c.id).where(jobs.c.received_at < before, jobs.c.idempotency_key.is_not(None))
+    ids = list(connection.scalars(old.order_by(jobs.c.received_at).limit(_AT_ONCE)))
     connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(idempotency_key=None))
 
 

@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 # structlog imports rich, where it is installed, for tracebacks on a terminal: 120 ms of CPU. Others may want it later.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+_ABSENT: Any = None
+sys.modules.setdefault("rich", _ABSENT)
 import structlog  # noqa: E402
 
-if sys.modules["rich"] is None:
+if sys.modules["rich"] is _ABSENT:
     del sys.modules["rich"]
 
 _ROW = re.compile(r"\nDETAIL:.*?(?=\n\[SQL|\n\n|\Z)", re.DOTALL)

@@ -15,15 +15,17 @@ import uuid_utils
 
 from shared.hooks import Attempt, Delivery, DeliveryState, Event
 from shared.jobqueries import least_id
+from shared.ranges import each, merged, whole, within
 from shared.tables import clock, deliveries
 
 _COLUMNS = [deliveries.c[name] for name in Delivery.__dataclass_fields__]
 # literals, not parameters: only then can the planner use the partial indexes
 _PENDING = deliveries.c.state == sa.literal_column("'pending'")
-_UNSUCCEEDED = deliveries.c.state != sa.literal_column("'succeeded'")
+_DUE = (deliveries.c.id, deliveries.c.caller, deliveries.c.destination, deliveries.c.next_attempt_at)
 _ATTEMPTS_KEPT = 30
 _SERVER_MAX = 300
 _AT_ONCE = 500
+_PASSED_OVER = 100  # due deliveries to destinations that are busy; beyond, each destination is asked by itself
 _CLOCKS_APART_SECONDS = 300  # ids are made by the writer's clock, times by the database's
 
 
@@ -82,12 +84,19 @@ def due(
     Args:
         without: destinations to which, and callers for whom, enough is on its way.
     """
-    columns = (deliveries.c.id, deliveries.c.caller, deliveries.c.destination)
-    destinations, callers = without
-    rows = sa.select(*columns).where(_PENDING, deliveries.c.next_attempt_at <= now)
-    rows = rows.where(deliveries.c.destination.not_in(destinations), deliveries.c.caller.not_in(callers))
-    found = connection.execute(rows.order_by(deliveries.c.next_attempt_at).limit(size))
-    return [(row.id, row.caller, row.destination) for row in found]
+    due = sa.select(*_DUE).where(_PENDING, deliveries.c.next_attempt_at <= now).order_by(deliveries.c.next_attempt_at)
+    seen = connection.execute(due.limit(_PASSED_OVER + size)).all()
+    found = [row for row in seen if row.destination not in without[0] and row.caller not in without[1]]
+    if not found and len(seen) == _PASSED_OVER + size:  # thousands wait for servers that are slow or dead
+        # by what only those that wait have: the state would lead to the index of all that do
+        every = each(deliveries.c.destination, deliveries.c.next_attempt_at.is_not(None)).subquery()
+        one = deliveries.alias()
+        first = sa.select(one.c.id).where(one.c.destination == every.c.value, one.c.next_attempt_at <= now)
+        first = first.order_by(one.c.next_attempt_at).limit(1)
+        firsts = connection.scalars(sa.select(first.scalar_subquery()).where(every.c.value.not_in(without[0])))
+        rows = connection.execute(sa.select(*_DUE).where(deliveries.c.id.in_([id_ for id_ in firsts if id_])))
+        found = sorted((row for row in rows if row.caller not in without[1]), key=lambda row: row.next_attempt_at)
+    return [(row.id, row.caller, row.destination) for row in found[:size]]
 
 
 def take(connection: sa.Connection, ids: Sequence[str], now: datetime, until: datetime) -> list[Delivery]:
@@ -145,15 +154,13 @@ def in_range(
         state: only those that stand there; None: all, those too that wait for their next attempt.
         after: the last id of those before.
     """
-    rows = sa.select(deliveries.c.id).where(
-        deliveries.c.endpoint_id == endpoint_id,
-        deliveries.c.id > max(after, least_id(since, _CLOCKS_APART_SECONDS)),
-        deliveries.c.created_at >= since,
-        deliveries.c.created_at < until,
-        deliveries.c.event != Event.PING,
-        *([deliveries.c.state == state] if state else []),
-    )
-    return list(connection.scalars(rows.order_by(deliveries.c.id).limit(_AT_ONCE)))
+    told = (deliveries.c.created_at >= since, deliveries.c.created_at < until, deliveries.c.event != Event.PING)
+    rows = sa.select(deliveries.c.id).where(whole(sa.and_(*told)), deliveries.c.endpoint_id.is_not(None))
+    above = max(after, least_id(since, _CLOCKS_APART_SECONDS))
+    states = [state] if state else DeliveryState
+    prefixes = [{deliveries.c.endpoint_id: endpoint_id, deliveries.c.state: one.value} for one in states]
+    ranges = [within(rows, prefix, deliveries.c.id, above, oldest_first=True) for prefix in prefixes]
+    return list(connection.scalars(merged(ranges, _AT_ONCE, oldest_first=True)))
 
 
 def send_again(connection: sa.Connection, ids: Sequence[str]) -> int:
@@ -182,23 +189,27 @@ def page(connection: sa.Connection, wanted: DeliveryFilter, before_id: str | Non
     Args:
         before_id: only those with smaller ids: the last id of the page before.
     """
-    conditions: list[sa.ColumnElement[bool]] = []
-    if before_id is not None:
-        conditions.append(deliveries.c.id < before_id)
-    if wanted.caller is not None:
-        conditions.append(deliveries.c.caller == wanted.caller)
-    if wanted.state is not None:
-        conditions.append(deliveries.c.state == sa.literal_column(f"'{wanted.state.value}'"))
-        if wanted.state is not DeliveryState.SUCCEEDED:
-            conditions.append(_UNSUCCEEDED)
-    if wanted.endpoint_id is not None:
-        conditions.append(deliveries.c.endpoint_id == wanted.endpoint_id)
-    if wanted.job_id is not None:
-        conditions.append(deliveries.c.job_id == wanted.job_id)
-    if wanted.batch_id is not None:
-        conditions.append(deliveries.c.batch_id == wanted.batch_id)
-    rows = sa.select(*_COLUMNS).where(*conditions).order_by(deliveries.c.id.desc()).limit(size)
+    ids = merged(_ranges(wanted, [before_id] if before_id else []), size)
+    rows = sa.select(*_COLUMNS).where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id.desc())
     return [_delivery_of(row) for row in connection.execute(rows)]
+
+
+def _ranges(wanted: DeliveryFilter, below: list[str]) -> list[sa.Select[str]]:
+    """Selects that together find each delivery of a list once, newest first; what each passes over is little."""
+    asked = {name: value for name, value in asdict(wanted).items() if value is not None}
+    found, state = sa.select(deliveries.c.id), asked.pop("state", None)
+    if {"job_id", "batch_id"} & asked.keys() or not (asked or state):
+        few = [deliveries.c[name] == value for name, value in asked.items()]
+        if state:  # as an expression: the index of all in this state is not for it
+            few.append(sa.func.coalesce(deliveries.c.state, "") == state)
+        return [found.where(*few, *(deliveries.c.id < one for one in below)).order_by(deliveries.c.id.desc())]
+    leading = [name for name in ("endpoint_id", "caller") if name in asked][:1]
+    prefix = {deliveries.c[name]: asked.pop(name) for name in leading}
+    found = found.where(*(column.is_not(None) for column in prefix))  # as a partial index is
+    for name, value in asked.items():  # a webhook has one owner: PostgreSQL is not to think that few are his
+        found = found.where(whole(deliveries.c[name] == value))
+    states = [state] if state else DeliveryState
+    return [within(found, {**prefix, deliveries.c.state: one}, deliveries.c.id, below=below) for one in states]
 
 
 def late_seconds(connection: sa.Connection) -> float:
@@ -215,10 +226,11 @@ def forget(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
 
 def purge(connection: sa.Connection, before: datetime) -> int:
     """Removes some of the deliveries that ended and were made before `before`; returns how many."""
-    old = sa.select(deliveries.c.id).where(deliveries.c.created_at < before, ~_PENDING).limit(_AT_ONCE)
-    ids = list(connection.scalars(old))
-    # asked again: one that is sent again meanwhile is not over
-    return connection.execute(sa.delete(deliveries).where(deliveries.c.id.in_(ids), ~_PENDING)).rowcount
+    old = sa.select(deliveries.c.id).where(deliveries.c.created_at < before, ~_PENDING)
+    ids = list(connection.scalars(old.order_by(deliveries.c.created_at).limit(_AT_ONCE)))
+    # asked again, of these: one that is sent again meanwhile is not over
+    over = sa.func.coalesce(deliveries.c.state, "") != DeliveryState.PENDING
+    return connection.execute(sa.delete(deliveries).where(deliveries.c.id.in_(ids), over)).rowcount
 
 
 def _delivery_of(row: sa.Row[Any]) -> Delivery:

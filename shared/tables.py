@@ -9,6 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATE_MICROSECONDS = 5_000_000  # an image that came so long after its request began is looked for by itself
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -165,14 +166,17 @@ def _partial(table: sa.Table, name: str, *columns: str, where: str, unique: bool
     return sa.Index(name, *chosen, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
-_partial(jobs, "ix_jobs_caller", "caller", "id", where="erased_at IS NULL")
-_partial(jobs, "ix_jobs_shown", "id", where="erased_at IS NULL")
-_partial(jobs, "ix_jobs_caller_unsucceeded", "caller", "status", "id", where="status <> 'succeeded'")
-_partial(jobs, "ix_jobs_unsucceeded", "status", "id", where="status <> 'succeeded'")
+# jobs that have ended stand apart from those that have not: a claim moves nothing in these four, an end moves each once
+_ENDED, _OPEN = "finished_at IS NOT NULL AND erased_at IS NULL", "finished_at IS NULL"
+_partial(jobs, "ix_jobs_ended", "model", "status", "id", where=_ENDED)
+_partial(jobs, "ix_jobs_caller_ended", "caller", "model", "status", "id", where=_ENDED)
+_partial(jobs, "ix_jobs_open", "model", "id", where=_OPEN)
+_partial(jobs, "ix_jobs_caller_open", "caller", "model", "id", where=_OPEN)
+_partial(jobs, "ix_jobs_late", "id", where=f"queued_at - received_at > {LATE_MICROSECONDS}")
 _partial(jobs, "ix_jobs_waiting_since", "model", "queued_at", where="status = 'queued'")
 _partial(jobs, "ix_jobs_deadline", "deadline_at", where="status = 'queued' AND deadline_at IS NOT NULL")
-_partial(jobs, "ix_jobs_running", "lease_until", where="status = 'running'")
-_partial(jobs, "ix_jobs_owner", "owner", where="status = 'running'")
+# the status, too: SQLite then knows that few are found
+_partial(jobs, "ix_jobs_running", "status", "owner", where="status = 'running'")
 _partial(jobs, "ix_jobs_batch", "batch_id", "batch_index", where="batch_id IS NOT NULL")
 _partial(
     jobs, "ix_jobs_kept", "finished_at", where="finished_at IS NOT NULL AND erased_at IS NULL AND keep <> 'nothing'"
@@ -194,15 +198,16 @@ _partial(batches, "uq_batches_key", "caller", "idempotency_key", where="idempote
 _partial(endpoints, "ix_endpoints_live", "caller", where="url IS NOT NULL AND disabled_at IS NULL")
 _partial(endpoints, "uq_endpoints_default", "caller", where="url IS NULL", unique=True)
 sa.Index("ix_endpoints_caller", endpoints.c.caller, endpoints.c.id)
-# all that is asked of what is due: thousands that wait for a dead server are passed over without a look at their rows
-_partial(deliveries, "ix_deliveries_due", "next_attempt_at", "destination", "caller", "id", where="state = 'pending'")
-_partial(deliveries, "ix_deliveries_caller_unsucceeded", "caller", "state", "id", where="state <> 'succeeded'")
-_partial(deliveries, "ix_deliveries_unsucceeded", "state", "id", where="state <> 'succeeded'")
+# the state, too: else SQLite takes the index of all in this state
+_partial(deliveries, "ix_deliveries_due", "state", "next_attempt_at", where="state = 'pending'")
+_TO_SERVER = ("destination", "next_attempt_at", "id")
+_partial(deliveries, "ix_deliveries_destination", *_TO_SERVER, where="next_attempt_at IS NOT NULL")
 _partial(deliveries, "ix_deliveries_job", "job_id", where="job_id IS NOT NULL")
 _partial(deliveries, "ix_deliveries_batch", "batch_id", where="batch_id IS NOT NULL")
-_partial(deliveries, "ix_deliveries_endpoint", "endpoint_id", "id", where="endpoint_id IS NOT NULL")
+_partial(deliveries, "ix_deliveries_endpoint", "endpoint_id", "state", "id", where="endpoint_id IS NOT NULL")
 _partial(deliveries, "ix_deliveries_kept", "created_at", where="state <> 'pending'")
-sa.Index("ix_deliveries_caller", deliveries.c.caller, deliveries.c.id)
+sa.Index("ix_deliveries_caller", deliveries.c.caller, deliveries.c.state, deliveries.c.id)
+sa.Index("ix_deliveries_state", deliveries.c.state, deliveries.c.id)
 sa.Index("uq_keys_digest", keys.c.digest, unique=True)
 
 

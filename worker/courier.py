@@ -73,8 +73,10 @@ class Courier:
     def abandon(self, now: datetime) -> list[Job]:
         """Ends jobs whose model nobody has served for an hour: 202 said that they would end."""
         before = now - timedelta(seconds=_MODEL_GONE_SECONDS)
-        abandon = partial(jobstore.abandon, served=[self._served], before=before)
-        return self._end_waiting(abandon)
+        unserved = partial(jobqueries.unserved_ids, served=[self._served], before=before, size=1)
+        if not self._database.read(unserved):
+            return []
+        return self._end_waiting(partial(jobstore.abandon, served=[self._served], before=before))
 
     def end_late(self) -> list[Job]:
         """Ends jobs that no worker has taken before their deadline."""
