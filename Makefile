@@ -72,6 +72,10 @@ docs: tools ## Write anew what the documentation takes from the code
 train: tools ## Train the bundled model anew, from the photos in DATA_DIR
 	@$(PY) models/leaf-health/train.py $(ARGS)
 
+.PHONY: bench
+bench: tools ## Measure speed and memory beside what they could be; ARGS="drain --workload cnn" measures a part
+	@$(PY) -m bench $(ARGS)
+
 .PHONY: lock
 lock: uv ## Write requirements anew from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@$(COMPILE) $(ARGS) pyproject.toml --extra api --extra worker --extra up --extra client -o requirements.txt
