@@ -31,13 +31,15 @@ T = TypeVar("T")
 _REREAD_SECONDS = 1.0
 _IDS_AT_ONCE = 500
 _CONNECT_SECONDS = 1
+_MOVES = changes.CHANNEL.encode()
 
 
 class Watch:
     """One watcher's job, as it was last read."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, to_the_end: bool = False) -> None:
         self.job: Job | None = job  # None: it has no row any more
+        self.to_the_end = to_the_end  # what happens before it is no news
         self._news = asyncio.Event()
 
     @property
@@ -98,9 +100,9 @@ class Waiting:
             await asyncio.wait(pending, timeout=0.1)
 
     @contextlib.contextmanager
-    def watching(self, job: Job) -> Iterator[Watch]:
+    def watching(self, job: Job, *, to_the_end: bool = False) -> Iterator[Watch]:
         """Keeps a job in view; whatever happened to it since it was read is news, too."""
-        watch = Watch(job)
+        watch = Watch(job, to_the_end=to_the_end)
         self._watches[job.id].add(watch)
         self._ask_for([job.id])
         try:
@@ -114,7 +116,7 @@ class Waiting:
         """The job once it has ended, or as it stands when the wait is over; None when its row is gone."""
         loop = asyncio.get_running_loop()
         end = loop.time() + most_seconds
-        with self.watching(job) as watch:
+        with self.watching(job, to_the_end=True) as watch:
             while watch.job and not watch.job.terminal and not self.stopping:
                 if not await watch.news(end - loop.time()):
                     break
@@ -136,6 +138,9 @@ class Waiting:
             for watch in watches:
                 watch.wake()
 
+    def _wants_starts(self, id_: str) -> bool:
+        return any(not watch.to_the_end for watch in self._watches.get(id_, ()))
+
     def _ask_for(self, ids: Iterable[str]) -> None:
         self._due |= self._watches.keys() & ids
         if self._due:
@@ -152,11 +157,12 @@ class Waiting:
             )
             try:
                 async with redis.pubsub() as subscription:
-                    await subscription.subscribe(changes.CHANNEL)
+                    await subscription.subscribe(changes.CHANNEL, changes.STARTS)
                     async for message in subscription.listen():
                         self._line_trouble.over()
                         if message["type"] == "message":
-                            self._ask_for(changes.heard(message["data"]))
+                            ids = changes.heard(message["data"])
+                            self._ask_for(ids if message["channel"] == _MOVES else filter(self._wants_starts, ids))
             except Exception as error:  # whatever it is, SQL is compared meanwhile
                 self._line_trouble.note(error)
             finally:

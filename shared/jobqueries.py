@@ -22,6 +22,8 @@ _OPEN = jobs.c.finished_at.is_(None)
 _WAITING = sa.and_(_OPEN, jobs.c.status != sa.literal_column("'running'"))
 _LATE = jobs.c.queued_at - jobs.c.received_at > sa.literal_column(str(LATE_MICROSECONDS))
 JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
+# made once: every poll and every wait asks it
+_THESE = sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 QUEUED_COLUMNS = [jobs.c[name] for name in Queued.__dataclass_fields__]
 
 
@@ -149,8 +151,7 @@ def unserved_ids(connection: sa.Connection, served: Sequence[str], before: datet
 
 def get(connection: sa.Connection, ids: Sequence[str]) -> list[Job]:
     """The jobs with these ids, erased ones included; unknown ids are left out."""
-    rows = connection.execute(sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(ids)))
-    return [job_of(row) for row in rows]
+    return [job_of(row) for row in connection.execute(_THESE, {"ids": list(ids)})]
 
 
 def queued_page(connection: sa.Connection, after_id: str, size: int) -> list[Queued]:

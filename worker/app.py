@@ -109,7 +109,7 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
 
     def tell_claims(claims: Sequence[Claim]) -> None:
         with suppress(RedisError):  # who waits reads SQL
-            announce(redis, [claim.id for claim in claims])
+            announce(redis, [claim.id for claim in claims], started=True)
 
     def tell_outcomes(outcomes: Sequence[Outcome]) -> None:
         try:

@@ -34,16 +34,17 @@ class Hub:
         self._patch = patch
         sa.event.listen(waiting._database.engine, "before_cursor_execute", self._asked)
 
-    async def watching(self, *ids: str, watchers: int = 1) -> list[Watch]:
+    async def watching(self, *ids: str, watchers: int = 1, to_the_end: bool = False) -> list[Watch]:
         """Begins to watch, and returns when what a watch asks for first has been read."""
-        opened = [self.opened.enter_context(self.waiting.watching(get(self.database, id_))) for id_ in ids * watchers]
+        jobs = [get(self.database, id_) for id_ in ids * watchers]
+        opened = [self.opened.enter_context(self.waiting.watching(job, to_the_end=to_the_end)) for job in jobs]
         await soon(lambda: not self.waiting._due and sum(self.questions) >= len(ids))
         self.questions.clear()
         return opened
 
-    def announce(self, *ids: str) -> None:
+    def announce(self, *ids: str, started: bool = False) -> None:
         """Tells what a worker tells."""
-        announce(self._worker, ids)
+        announce(self._worker, ids, started=started)
 
     def subscriptions(self) -> int:
         """How many listen on the channel."""

@@ -48,6 +48,24 @@ def test_what_happened_while_the_watch_began_is_news(redis_server: RedisServer, 
     play(scenario, redis_server, tmp_path)
 
 
+def test_a_start_is_news_to_those_who_watch_and_not_to_those_who_wait(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async def scenario(hub: Hub) -> None:
+        add(hub.database, "a", "b")
+        (waits,) = await hub.watching("a", to_the_end=True)
+        (watches,) = await hub.watching("b")
+        claim(hub.database, "a", "b")
+        hub.announce("a", "b", started=True)
+        assert await watches.news(SOON_SECONDS)
+        assert (watches.version, waits.version) == (2, 1)
+        assert hub.questions == [1]
+        hub.announce("a")
+        assert await waits.news(SOON_SECONDS)
+
+    play(scenario, redis_server, tmp_path)
+
+
 def test_announcements_of_unwatched_jobs_cost_nothing(redis_server: RedisServer, tmp_path: Path) -> None:
     async def scenario(hub: Hub) -> None:
         add(hub.database, "a", "b")
