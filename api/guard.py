@@ -1,9 +1,9 @@
 """The gate before every route, passed before a body is read: host, key, size; and the access log behind it."""
 
+import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from api.accesslog import access_log
+from api.accesslog import AccessLog
 from api.allowance import IMAGES, RATE, VIOLATED, Allowance, Standing
 from api.keyring import LiveKeys
 from api.problems import problem
@@ -64,7 +64,7 @@ class Guard:
         self._most_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
         self._most_batch_bytes = settings.batch_upload_max_bytes + FORM_OVERHEAD_BYTES
         self._seconds = seconds
-        self._log = access_log(settings.log_level)
+        self._log = AccessLog(settings.log_level)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Serves one connection of any kind; only HTTP requests are looked at."""
@@ -169,10 +169,8 @@ class Guard:
         route = getattr(scope.get("route"), "path", None) or ("/static" if "/static/" in scope["path"] else "-")
         self._seconds.labels(scope["method"], route, str(status)).observe(seconds)
         refused = status in (401, 403, 429) or (status >= 500 and route not in _PROBES)
-        into = self._log
-        level: Callable[..., Any] = into.warning if refused else into.debug if route in _PROBES else into.info
-        level(
-            "request",
+        self._log.write(
+            logging.WARNING if refused else logging.DEBUG if route in _PROBES else logging.INFO,
             method=scope["method"],
             route=route if route != "-" else scope["path"][:200],
             status=status,

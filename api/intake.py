@@ -27,6 +27,8 @@ log = get_logger(__name__)
 _GROUP = 256
 _WAITING = 2000
 _LAST_SECONDS = 5
+# while several come at once: a commit takes 1.1 ms of CPU, however few its rows, and each row 0.03 to 0.09
+_GATHERING_SECONDS = 0.002
 _QUIET_SECONDS = 1.0  # after a Redis fault: the courier puts jobs into the line meanwhile
 
 
@@ -96,17 +98,21 @@ class Intake:
             self._changes += 1
 
     def _commit_for_ever(self) -> None:
+        group: list[_Submission] = []
         while True:
-            group, last = self._next_group()
+            # who comes alone does not wait for others
+            group, last = self._next_group(_GATHERING_SECONDS if len(group) > 1 else 0.0)
             if group:
                 self._commit(group)
             if last:
                 self._committed.put(None)
                 return
 
-    def _next_group(self) -> tuple[list[_Submission], bool]:
+    def _next_group(self, gathering_seconds: float) -> tuple[list[_Submission], bool]:
         group: list[_Submission] = []
         item = self._submissions.get()
+        if gathering_seconds:
+            time.sleep(gathering_seconds)
         with contextlib.suppress(queue.Empty):
             while item is not None:
                 if not item.done.cancelled():

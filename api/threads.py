@@ -13,7 +13,8 @@ from shared.errors import StoreUnavailable
 T = TypeVar("T")
 MOST_SECONDS = 20.0  # above what a database that works takes for anything we ask of it
 # of their own: slow disks and buckets must not take the threads in which everybody else asks SQL
-_FOR_IMAGES = ThreadPoolExecutor(40, "images")
+IMAGE_THREADS = 40
+_FOR_IMAGES = ThreadPoolExecutor(IMAGE_THREADS, "images")
 
 
 async def in_thread(work: Callable[..., T], *arguments: object, most_seconds: float = MOST_SECONDS) -> T:

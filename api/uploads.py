@@ -10,7 +10,6 @@ from typing import Self
 
 import uuid_utils
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from api.forms import FilePart, read_body
 from api.threads import in_image_thread
@@ -84,13 +83,10 @@ class Receiver:
             StoreUnavailable: the bucket did not take it.
         """
         body = self._body
-        try:
-            async for chunk in self._chunks():
-                body.feed(chunk)
-                # one image waits for the fields behind it; of several each goes its way, and the fields come first
-                await self._advance(None if self._single else lambda: read_wishes(self._fields()))
-        except ClientDisconnect as error:
-            raise MalformedRequest("The upload broke off.") from error
+        async for chunk in self._chunks():
+            body.feed(chunk)
+            # one image waits for the fields behind it; of several each goes its way, and the fields come first
+            await self._advance(None if self._single else lambda: read_wishes(self._fields()))
         body.finish()
         wishes = read_wishes(self._fields())
         await self._advance(lambda: wishes)
@@ -155,19 +151,20 @@ class Receiver:
                 await file.land(read_wishes().kept(self._settings.keep))
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        settings, received, waited = self._settings, 0, 0.0
+        settings, received, waited, more = self._settings, 0, 0.0, True
         most_bytes = settings.upload_max_bytes if self._single else settings.batch_upload_max_bytes
-        stream, now = self._request.stream(), asyncio.get_running_loop().time
+        now = asyncio.get_running_loop().time
         started = now()
-        while True:
+        while more:
             begun = now()
             try:
                 async with asyncio.timeout(self._patience_seconds(received, waited, begun - started)):
-                    chunk = await anext(stream, None)
+                    message = await self._request.receive()
             except TimeoutError as error:
                 raise UploadTooSlow from error
-            if chunk is None:
-                return
+            if message["type"] == "http.disconnect":
+                raise MalformedRequest("The upload broke off.")
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             waited += now() - begun  # for the client alone: a slow disk is not its fault
             received += len(chunk)
             if received > most_bytes + FORM_OVERHEAD_BYTES:
