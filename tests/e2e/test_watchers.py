@@ -9,7 +9,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from shared.changes import CHANNEL, announce
+from shared.changes import CHANNEL, STARTS, announce
 from shared.database import Database
 from shared.tables import jobs
 from tests.conftest import shared_stack
@@ -73,7 +73,8 @@ def test_two_thousand_who_wait_cost_one_subscription_and_no_thread(stack: Stack,
         assert {(await stream.event()).ticket["status"] for stream in streams} == {"running"}
         assert api.num_threads() <= threads + POOL_THREADS
         assert redis.pubsub_numsub(CHANNEL) == [(CHANNEL.encode(), 1)]
-        assert [client["sub"] for client in redis.client_list() if client["sub"] != "0"] == ["2"]  # one connection, two channels
+        subscribed = [client["sub"] for client in redis.client_list() if client["sub"] != "0"]
+        assert subscribed == ["2"]  # one connection, two channels
         succeed(database, *claims)
         announce(redis, IDS)
         heard = await asyncio.gather(*(stream.rest() for stream in streams))
@@ -124,7 +125,7 @@ def _connections(stack: Stack) -> int:
 def test_the_worker_announces_what_it_takes_and_what_it_ends(stack: Stack) -> None:
     stack.have()
     with stack.redis.client().pubsub(ignore_subscribe_messages=True) as news:
-        news.subscribe(CHANNEL)
+        news.subscribe(CHANNEL, STARTS)
         job_id = stack.submit(jpeg(*HELD_PX))["id"]
         with listening(stack.client, job_id) as stream:
             assert wait_for(lambda: news.get_message(timeout=1), "the claim to be announced")["data"] == job_id.encode()
