@@ -104,7 +104,6 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
     model = load_served_model(settings)
     report_lost(redis, recover_siblings(database, boot, os.getpid()))
     pulse = Pulse(settings, database, redis, model, owner=f"{boot}{os.getpid()}")
-    pulse.start()
     worker_process_shutdown.connect(lambda **_: pulse.leave(), weak=False)
 
     def tell_claims(claims: Sequence[Claim]) -> None:
@@ -119,6 +118,8 @@ def _start_child(settings: Settings, boot: str) -> "Sessions":
             log.warning("ended jobs could not be announced", error=str(error))
 
     runner = Runner(settings, database, open_images(settings), model, pulse, tell_claims)
+    runner.warm_up()
+    pulse.start()
     return Sessions(settings, runner, Line(redis), Bell(make_celery(settings), redis), pulse, tell_outcomes)
 
 

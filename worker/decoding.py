@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
 from shared.cards import Card
 from shared.errors import ImageMissing, ImageUndecodable, ModelFault
@@ -53,6 +54,14 @@ class Decoder:
         self._readers = ThreadPoolExecutor(images.readers, "reader") if far else None
         self._ahead = max(ahead, 1) if far else ahead  # who reads from far away waits more than it computes
         self._decoders = ThreadPoolExecutor(self._ahead, "decoder") if self._ahead else None
+
+    def warm_up(self) -> None:
+        """Decodes a picture of every kind, made here."""
+        for kind in ("JPEG", "PNG"):
+            picture = io.BytesIO()
+            Image.new("RGB", (8, 8)).save(picture, kind)
+            with open_image(picture) as image:
+                preprocess_image_for_prediction(image, self._card)
 
     def chunks(self, claims: Sequence[Claim], until: float) -> Iterator[Chunk]:
         """The claims in their order; those that were not begun by `until` are left out, except the first.

@@ -23,6 +23,7 @@ from worker.registry import ServedModel
 log = get_logger(__name__)
 
 _WEIGHT = 0.3  # of the latest batch in the measured seconds per job
+_FIRST = 3  # so many batches count alone: the very first is cold, and small ones cost more for each job
 
 
 class Pulse:
@@ -31,6 +32,7 @@ class Pulse:
     def __init__(self, settings: Settings, database: Database, redis: Redis, model: ServedModel, owner: str) -> None:
         self.owner = owner
         self.seconds_per_job: float | None = None
+        self._batches = 0  # measured so far
         self.in_session = False
         self._settings = settings
         self._database = database
@@ -52,8 +54,11 @@ class Pulse:
 
     def measured(self, seconds_per_job: float) -> None:
         """Takes the cost of the latest batch into the running average."""
-        before = self.seconds_per_job
-        self.seconds_per_job = seconds_per_job if before is None else before + _WEIGHT * (seconds_per_job - before)
+        self._batches += 1
+        if self.seconds_per_job is None or self._batches <= _FIRST:
+            self.seconds_per_job = seconds_per_job
+        else:
+            self.seconds_per_job += _WEIGHT * (seconds_per_job - self.seconds_per_job)
 
     @contextmanager
     def holding(self, claims: Sequence[Claim]) -> Iterator[None]:

@@ -39,7 +39,7 @@ def test_the_first_job_of_an_unmeasured_model_is_taken_alone(bench: Bench) -> No
     assert bench.line.depth("leaf") == 0
 
 
-@pytest.mark.parametrize(("cost", "first"), [(0.000001, 4), (0.1, 3), (0.5, 1), (60, 1)])
+@pytest.mark.parametrize(("cost", "first"), [(0.000001, 4), (0.13, 3), (0.5, 1), (60, 1)])
 def test_a_batch_costs_no_more_than_its_budget(cost: float, first: int, bench: Bench) -> None:
     bench.settings.batch_max, bench.settings.batch_seconds = 4, 0.5
     bench.pulse.measured(cost)
