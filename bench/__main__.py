@@ -36,6 +36,7 @@ class Measure(StrEnum):
     CEILINGS = "ceilings"
 
 
+_USUAL = [one for one in Measure if one not in (Measure.CHILDREN, Measure.CEILINGS)]
 _MODULES = {Measure.PEERS: "bench.peers.comparison"}  # beside what it compares with
 
 
@@ -50,10 +51,12 @@ WorkloadName = StrEnum("WorkloadName", {name.upper(): name for name in WORKLOADS
 
 
 def main(
-    measures: Annotated[list[Measure] | None, typer.Argument(help="What to measure; nothing named: all.")] = None,
+    measures: Annotated[
+        list[Measure] | None, typer.Argument(help="What to measure; nothing named: all but children and ceilings.")
+    ] = None,
     workload: Annotated[list[WorkloadName] | None, typer.Option(help="Only this one; may be repeated.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured, taking turns.")] = 3,
-    jobs: Annotated[int, typer.Option(min=0, help="Jobs in a round; 0: about six seconds' worth.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Jobs in a round; 0: about five seconds' worth.")] = 0,
     rows: Annotated[list[int] | None, typer.Option(help="For intake: jobs in the table; may be repeated.")] = None,
     database: Annotated[Kind, typer.Option(help="Where the jobs lie.")] = Kind.SQLITE,
     folder: Annotated[Path | None, typer.Option(help="Where made models, pictures and results are kept.")] = None,
@@ -65,7 +68,7 @@ def main(
     named = [WORKLOADS[str(name)] for name in workload or []]
     plan = Plan(Cache(kept.resolve(), _say), named, rounds, str(database), _say, rows or ROWS, jobs)
     figures: list[Figure] = []
-    modules = [importlib.import_module(_MODULES.get(one, f"bench.{one}")) for one in measures or Measure]
+    modules = [importlib.import_module(_MODULES.get(one, f"bench.{one}")) for one in measures or _USUAL]
     with cores.on(cores.OTHERS):  # we, too, stay away from the measured core
         machine = describe(kept)
         for module in modules:

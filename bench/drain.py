@@ -19,7 +19,7 @@ from bench.raw import Raw
 from bench.service import Service
 from shared.tables import jobs
 
-_ROUND_SECONDS = 6.0
+_ROUND_SECONDS = 5.0
 _DRAIN_SECONDS = 300.0
 _WHERE = "worker and raw loop: core {0}; Redis, courier, database: core {1}"
 
@@ -80,7 +80,7 @@ def where() -> str:
 
 
 def jobs_in_a_round(raw: Raw, material: Material) -> int:
-    """As many as take about six seconds."""
+    """As many as take about five seconds."""
     fitting = int(_ROUND_SECONDS / raw.facts["image_seconds"])
     return max(material.workload.jobs_least, min(material.workload.jobs_most, fitting))
 

@@ -19,8 +19,8 @@ _WARM_UP = 5
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Small pictures and large ones."""
-    usual = plan.workloads("cnn", "photos")
+    """Small pictures, unless said otherwise."""
+    usual = plan.workloads("cnn")
     return [row for workload in usual for row in _workload(plan, plan.cache.material(workload))]
 
 

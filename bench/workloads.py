@@ -38,7 +38,7 @@ class Workload:
     model: Model
     pictures: Pictures
     goal: float | None  # of drain, over the raw loop
-    jobs_most: int  # in one round; a round is also over after about six seconds' worth
+    jobs_most: int  # in one round; a round is also over after about five seconds' worth
     jobs_least: int
     rounds_most: int = 99  # of drain: where a round takes half a minute, two have to do
 
