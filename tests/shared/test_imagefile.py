@@ -108,6 +108,7 @@ def test_a_header_that_lies_is_an_image_that_cannot_be_decoded(tmp_path: Path) -
             _check(tmp_path, data)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow says what is odd about a picture; that stops no upload
 @given(
     whole=st.sampled_from(sorted(ACCEPTED)),
     at=st.floats(0, 1, exclude_max=True),
