@@ -15,6 +15,7 @@ from shared.settings import Settings
 from tests.conftest import LEAF_HEALTH, shared_stack
 from tests.photos import jpeg
 from tests.stack import ROOT, Stack
+from tests.waiting import wait_for
 from worker.prepare import prepare_served_model
 
 # the logit of each class is ten times the mean of one colour, in 0 to 1: wrong scaling, colour order or label
@@ -108,8 +109,12 @@ def test_other_formats_and_upright_images_are_read_as_well(name: str, stack: Sta
     serve(stack, authored / "upright" / name)
     answer = stack.submit(jpeg(100, 100, GREEN), Prefer="wait=60")["result"]
     assert answer["predicted_class"] == "powdery_mildew"
-    (card,) = stack.client.get("/v1/models").json()["models"]
-    assert (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 50, 72)
+
+    def is_described() -> bool:
+        (card,) = stack.client.get("/v1/models").json()["models"]
+        return (card["name"], card["width_px"], card["height_px"]) == ("finalModel", 50, 72)
+
+    wait_for(is_described, "the card of the worker that was killed to be forgotten")
 
 
 def test_tensorflow_traces_a_model_when_it_is_loaded_and_never_again(authored: Path) -> None:
