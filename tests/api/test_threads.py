@@ -1,5 +1,6 @@
 """Threads for synchronous work: nobody waits for ever, and images take none from SQL."""
 
+import asyncio
 import threading
 import time
 
@@ -22,6 +23,28 @@ def test_what_takes_too_long_is_unavailable() -> None:
 
     anyio.run(ask)
     over.set()
+
+
+def test_work_on_an_image_is_over_before_whoever_wanted_it_goes_on() -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(20)
+        ended.set()
+
+    async def cancel() -> None:
+        upload = asyncio.create_task(in_image_thread(work))
+        await in_thread(begun.wait, 20)
+        upload.cancel()
+        await asyncio.wait([upload], timeout=0.1)
+        assert not upload.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+        assert ended.is_set()
+
+    asyncio.run(cancel())
 
 
 def test_uploads_to_a_slow_store_leave_threads_for_everything_else() -> None:
