@@ -8,18 +8,16 @@ Statements that touch several rows lock them in id order, so that two of them ca
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import jobqueries, outbox
 from shared.errors import DeadlineExceeded, ModelGone, WorkerLost
 from shared.jobqueries import DEADLINE_SET, HAS_IMAGE, JOB_COLUMNS, QUEUED, RUNNING, SPENT_IMAGE, job_of
 from shared.jobs import MAX_LOST, Claim, Job, JobStatus, NewJob, Outcome
 from shared.moves import CLAIM, CLAIM_UNSUSPECTED, END, HAND_BACK, IN_HAND, move, requeue
-from shared.tables import clock, deliveries, jobs
+from shared.tables import clock, deliveries, insert_unless_there, jobs
 from shared.telling import tell
 
 _AT_ONCE = 500
@@ -31,14 +29,8 @@ def add(connection: sa.Connection, arrivals: Sequence[NewJob]) -> set[str]:
     One whose id is there already, after an unclear commit, stays as it is; so does the first with an idempotency
     key or a client's id: `jobqueries.first_with` finds it.
     """
-    rows = connection.execute(_arrival(connection.dialect.name), [_row(job) for job in arrivals])
+    rows = connection.execute(insert_unless_there(connection, jobs, jobs.c.id), [_row(job) for job in arrivals])
     return set(rows.scalars())
-
-
-@cache  # made once for a dialect: every group of submissions runs it
-def _arrival(dialect: str) -> Any:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(jobs).on_conflict_do_nothing().returning(jobs.c.id)
 
 
 def _row(job: NewJob) -> dict[str, Any]:

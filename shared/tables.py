@@ -1,6 +1,7 @@
 """The SQL tables; `shared/migrations` brings a database to this shape."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -211,7 +212,13 @@ sa.Index("ix_deliveries_state", deliveries.c.state, deliveries.c.id)
 sa.Index("uq_keys_digest", keys.c.digest, unique=True)
 
 
-def insert_unless_there(connection: sa.Connection, table: sa.Table) -> Any:
+def insert_unless_there(connection: sa.Connection, table: sa.Table, *returned: sa.Column[Any]) -> Any:
     """An INSERT that leaves rows alone whose id, or whatever else is unique, is there already."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return _insert_unless_there(connection.dialect.name, table, returned)
+
+
+@cache  # made once: every group of submissions runs it
+def _insert_unless_there(dialect: str, table: sa.Table, returned: tuple[sa.Column[Any], ...]) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing()
+    return statement.returning(*returned) if returned else statement
