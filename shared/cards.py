@@ -11,10 +11,16 @@ from typing import Any
 
 COLOR_ORDERS = ("RGB", "BGR")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's filters
-ACTIVATIONS = ("softmax", "sigmoid")
+# what the outputs are: probabilities that sum to one · one probability, of the second of two labels; or one for each
+# label, which do not sum to one · raw numbers, of which softmax (or, of one alone, the logistic function) makes them
+ACTIVATIONS = ("softmax", "sigmoid", "logits")
 # none: 0–255 as decoded · 1/255: 0–1 · -1..1: x/127.5-1 (Keras mode "tf") · imagenet: mean and deviation
 # of ImageNet after 1/255 (mode "torch") · caffe: ImageNet channel means subtracted from 0–255 (mode "caffe")
-SCALES = ("none", "1/255", "-1..1", "imagenet", "caffe")
+# per-image: by the image's own mean and deviation (tf.image.per_image_standardization)
+# custom: (x - mean) / deviation with the card's own, of 0–255
+SCALES = ("none", "1/255", "-1..1", "imagenet", "caffe", "per-image", "custom")
+# the whole image at another aspect · the middle, cut to the aspect · the whole image on black
+FITS = ("stretch", "crop", "pad")
 EXIF_RULES = ("apply", "ignore")
 
 
@@ -46,15 +52,23 @@ class Card:
     channels: int = 3
     color_order: str = "RGB"
     scale: str = "1/255"
+    mean: tuple[float, ...] = ()  # by channel, for scale custom
+    deviation: tuple[float, ...] = ()
     interpolation: str = "bilinear"
+    antialias: bool = True  # False: of a large image single pixels are looked at, as tf.image and OpenCV do
+    fit: str = "stretch"
     exif: str = "apply"
     activation: str = "softmax"
     temperature: float = 1.0  # probability = softmax(log(p) / temperature)
     diagnosed_at: float = 0.5  # calibrated probability from which the verdict is "diagnosed"
+    not_recognised_at: float = 0.5  # the same, of all labels together that are not recognised
     tolerance: float = 0.01  # largest move of any probability that reduced precision may cause
     description: str = ""
     licence: str = ""
+    derived: tuple[str, ...] = ()  # entries that were read off the model's file, each with what was found there
     assumed: tuple[str, ...] = ()  # what nobody declared and was taken as the default
+    verified: dict[str, Any] = field(default_factory=dict)  # what `turno models verify` measured
+    checked: dict[str, Any] = field(default_factory=dict)  # what `turno models check` found on labelled photos
 
     @property
     def label_ids(self) -> list[str]:
@@ -62,14 +76,26 @@ class Card:
         return [label.id for label in self.labels]
 
 
-_TOP = {"name", "version", "file", "sha256", "description", "licence"}
-_INPUT = {"width_px", "height_px", "channels", "color_order", "scale", "interpolation", "exif"}
-_OUTPUT = {"activation", "temperature", "diagnosed_at", "tolerance"}
+_TOP = {"name", "version", "file", "sha256", "description", "licence", "derived", "assumed", "verified", "checked"}
+_INPUT = {
+    "width_px", "height_px", "channels", "color_order", "scale", "mean", "deviation", "interpolation", "antialias",
+    "fit", "exif",
+}  # fmt: skip
+_OUTPUT = {"activation", "temperature", "diagnosed_at", "not_recognised_at", "tolerance"}
+_NUMBERS = (
+    ("temperature", 0.01, 100.0),
+    ("diagnosed_at", 0.0, 1.0),
+    ("not_recognised_at", 0.0, 1.0),
+    ("tolerance", 0.0, 1.0),
+)
+_LISTS = ("mean", "deviation", "derived", "assumed")
 _TEXTS = ("name", "version", "file", "sha256", "description", "licence")
 _CHOICES = {
     "color_order": COLOR_ORDERS,
     "scale": SCALES,
     "interpolation": INTERPOLATIONS,
+    "antialias": (True, False),
+    "fit": FITS,
     "exif": EXIF_RULES,
     "activation": ACTIVATIONS,
     "channels": (1, 3),
@@ -112,13 +138,20 @@ def parse_card(document: dict[str, Any]) -> Card:
     if not isinstance(labels, list):
         raise CardError("labels must be tables: one [[labels]] for each output")
     labels = tuple(_label(entry) for entry in labels)
-    return check_card(Card(**entries, labels=labels))
+    for key in _LISTS:
+        if not isinstance(entries.get(key, []), list):
+            raise CardError(f"{key} is {entries[key]!r}; it must be a list")
+    return check_card(_card(entries, labels))
 
 
 def card_from_dict(entries: dict[str, Any]) -> Card:
     """The card that `dataclasses.asdict` made this of, by way of JSON."""
-    labels = tuple(Label(**label) for label in entries["labels"])
-    return Card(**{**entries, "labels": labels, "assumed": tuple(entries["assumed"])})
+    return _card(entries, tuple(Label(**label) for label in entries["labels"]))
+
+
+def _card(entries: dict[str, Any], labels: tuple[Label, ...]) -> Card:
+    lists = {key: tuple(entries[key]) for key in _LISTS if key in entries}
+    return Card(**{**entries, **lists, "labels": labels})
 
 
 def check_card(card: Card) -> Card:
@@ -131,20 +164,27 @@ def check_card(card: Card) -> Card:
         if not isinstance(getattr(card, key), str):
             raise CardError(f"{key} is {getattr(card, key)!r}; it must be text")
     for key, choices in _CHOICES.items():
-        if isinstance(getattr(card, key), bool) or getattr(card, key) not in choices:
-            raise CardError(f"{key} is {getattr(card, key)!r}; it must be one of {', '.join(map(str, choices))}")
+        value = getattr(card, key)
+        if value not in choices or type(value) is not type(choices[0]):  # True is no 1
+            raise CardError(f"{key} is {value!r}; it must be one of {', '.join(map(str, choices))}")
     for key in ("width_px", "height_px"):
         value = getattr(card, key)
         if type(value) is not int or not 1 <= value <= 8192:
             raise CardError(f"{key} is {value!r}; it must be a whole number of pixels from 1 to 8192")
-    for key, low, high in (("temperature", 0.01, 100.0), ("diagnosed_at", 0.0, 1.0), ("tolerance", 0.0, 1.0)):
+    for key, low, high in _NUMBERS:
         value = getattr(card, key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise CardError(f"{key} is {value!r}; it must be a number from {low} to {high}")
     if card.channels == 1 and (card.scale in ("imagenet", "caffe") or card.color_order != "RGB"):
         raise CardError(f"scale {card.scale} and color_order {card.color_order} are for 3 channels, channels is 1")
-    if card.activation == "sigmoid" and len(card.labels) != 2:
-        raise CardError(f"activation sigmoid has one output for two labels, labels has {len(card.labels)}")
+    if (card.scale == "custom") != bool(card.mean and card.deviation):
+        raise CardError("mean and deviation, one number for each channel, belong to scale custom and to no other")
+    for key in ("mean", "deviation"):
+        value = getattr(card, key)
+        if value and (len(value) != card.channels or any(type(one) not in (int, float) for one in value)):
+            raise CardError(f"{key} is {list(value)!r}; it must be one number for each channel")
+    if any(one <= 0 for one in card.deviation):
+        raise CardError("deviation: every number must be above 0")
     if len(card.labels) < 2:
         raise CardError("at least two labels are needed, in the order of the model's outputs")
     if len(set(card.label_ids)) != len(card.labels):

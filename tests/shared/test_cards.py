@@ -81,7 +81,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "label without id": (_document(labels=[{"id": "a"}, {"name": {"en": "B"}}]), "no id"),
     "label with an unknown entry": (_document(labels=[{"id": "a", "colour": "red"}]), "labels.colour"),
     "unknown entry": (_document(colour="red"), "colour"),
-    "unknown input": (_in("input", mean=3), "input.mean"),
+    "unknown input": (_in("input", average=3), "input.average"),
     "unknown output": (_in("output", top=3), "output.top"),
     "scale": (_in("input", scale="1/256"), "scale"),
     "color order": (_in("input", color_order="GRB"), "color_order"),
@@ -107,10 +107,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "recognised in words": (_document(labels=[{"id": "a", "recognised": "no"}, {"id": "b"}]), "recognised"),
     "channels that are true": (_in("input", channels=True), "channels"),
     "grey with three means": (_in("input", channels=1, scale="imagenet"), "scale"),
-    "sigmoid with three labels": (
-        _document(labels=[{"id": "a"}, {"id": "b"}, {"id": "c"}], output={"activation": "sigmoid"}),
-        "labels",
-    ),
+    "custom without numbers": (_in("input", scale="custom"), "mean"),
+    "numbers without custom": (_in("input", mean=[1, 2, 3], deviation=[1, 1, 1]), "mean"),
+    "one mean for three channels": (_in("input", scale="custom", mean=[1], deviation=[1, 1, 1]), "mean"),
+    "a deviation of zero": (_in("input", scale="custom", mean=[1, 1, 1], deviation=[1, 1, 0]), "deviation"),
+    "no fit": (_in("input", fit="squeeze"), "fit"),
+    "antialias as a number": (_in("input", antialias=1), "antialias"),
+    "a threshold above one": (_in("output", not_recognised_at=1.1), "not_recognised_at"),
 }
 
 
