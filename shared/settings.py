@@ -69,12 +69,8 @@ class Settings(BaseSettings):
     )
     aws_secret_access_key: SecretStr = Field(SecretStr(""), description="For s3://: the key's secret.")
     aws_session_token: SecretStr = Field(SecretStr(""), description="For s3://, with keys that expire.")
-    aws_region: str = Field(
-        "", description="For s3://: the bucket's region; empty: AWS_DEFAULT_REGION, else us-east-1."
-    )
-    aws_endpoint_url: str = Field(
-        "", description="For s3:// elsewhere than at Amazon: the server's address, http:// or https://."
-    )
+    aws_region: str = Field("", description="For s3://: the bucket's region; else AWS_DEFAULT_REGION, us-east-1.")
+    aws_endpoint_url: str = Field("", description="For s3:// elsewhere than at Amazon: http:// or https://….")
     google_application_credentials: str = Field(
         "",
         description="For gs://: file with a service account's key; empty: gcloud's login, else the machine's role.",
@@ -82,15 +78,34 @@ class Settings(BaseSettings):
 
     model_path: str = Field(
         "models/leaf-health",
-        description="Model folder with card.toml, or a bare .keras, .h5 or SavedModel; also on s3:// or gs://.",
+        description="Model folder with card.toml, or a bare .keras, .h5, SavedModel or .tflite; also on s3:// or gs://.",
     )
-    labels: str = Field("", description="For a model without a card: its classes in output order, comma-separated.")
-    image_width_px: int = Field(0, ge=0, le=8192, description="For a model without a card; 0 reads it from the model.")
-    image_height_px: int = Field(0, ge=0, le=8192, description="For a model without a card; 0 reads it from the model.")
+    labels: str = Field("", description="Without a card: the model's classes in output order, comma-separated.")
+    image_width_px: int = Field(0, ge=0, le=8192, description="Without a card; 0 reads it from the model.")
+    image_height_px: int = Field(0, ge=0, le=8192, description="Without a card; 0 reads it from the model.")
     model_scale: str = Field(
-        "", description="For a model without a card: none, 1/255, -1..1, imagenet or caffe, as in training."
+        "",
+        description="Without a card: none, 1/255, -1..1, imagenet, caffe or per-image, as in training; "
+        "empty where the model rescales by itself.",
     )
-    model_interpolation: str = Field("bilinear", description="For a model without a card: the resize filter.")
+    model_color_order: str = Field(
+        "", description="Without a card: RGB or BGR; empty is RGB, but BGR with the scale caffe, as Keras has it."
+    )
+    model_interpolation: str = Field("bilinear", description="Without a card: the resize filter.")
+    model_antialias: bool = Field(True, description="Without a card: false shrinks as tf.image and OpenCV do.")
+    model_fit: str = Field("stretch", description="Without a card: stretch, crop or pad (with black).")
+    model_exif: str = Field(
+        "apply", description="Without a card: apply or ignore the camera's rotation; Keras' own loaders ignore it."
+    )
+    model_activation: str = Field(
+        "", description="Without a card: the outputs are softmax, sigmoid or logits; empty reads it from the model."
+    )
+    model_allow_pickle: bool = Field(
+        False,
+        description="Takes .joblib and .pkl files. Opening one runs whatever code its maker put in: "
+        "only for files that you made yourself.",
+    )
+    models_dir: Path = Field(Path("models"), description="Where `turno models` keeps models, a folder for each.")
     engine: Engine = Field(Engine.AUTO, description="auto serves with OpenVINO where it agrees with TensorFlow.")
 
     upload_max_bytes: int = Field(25_000_000, gt=0, description="Largest upload; phone photos have 1–10 MB.")

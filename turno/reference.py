@@ -1,4 +1,4 @@
-"""The parts of the documentation that are made from code: settings, errors, the diagram of a job's life."""
+"""The parts of the documentation that are made from code: settings, errors, the card, the diagram of a job's life."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from api.problems import STATUS
 from shared.errors import JobError, TurnoError
 from shared.jobs import MOVES, TERMINAL
+from turno.card_schema import schema_text, with_entries
 from turno.settings_docs import as_env, as_markdown
 
 _ERRORS = """\
@@ -28,6 +29,7 @@ _DIAGRAM = re.compile(r"(<!-- generated from shared/jobs\.py by `make docs` -->\
 
 
 _ARCHITECTURE = Path("docs/architecture.md")
+_MODEL_CARD = Path("docs/model-card.md")
 
 
 def write_pages() -> None:
@@ -36,6 +38,8 @@ def write_pages() -> None:
         Path("docs/configuration.md"): as_markdown(),
         Path(".env.example"): as_env(),
         Path("docs/errors.md"): errors_page(),
+        Path("docs/card.schema.json"): schema_text(),
+        _MODEL_CARD: with_entries(_MODEL_CARD.read_text(encoding="utf-8")),
         _ARCHITECTURE: with_diagram(_ARCHITECTURE.read_text(encoding="utf-8")),
     }
     for path, text in pages.items():

@@ -113,6 +113,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a deviation of zero": (_in("input", scale="custom", mean=[1, 1, 1], deviation=[1, 1, 0]), "deviation"),
     "no fit": (_in("input", fit="squeeze"), "fit"),
     "antialias as a number": (_in("input", antialias=1), "antialias"),
+    "box without antialias": (_in("input", interpolation="box", antialias=False), "antialias"),
+    "a mean that is no number": (_in("input", scale="custom", mean=[float("nan")] * 3, deviation=[1, 1, 1]), "mean"),
+    "a deviation without end": (_in("input", scale="custom", mean=[1] * 3, deviation=[float("inf")] * 3), "deviation"),
+    "a file above": (_document(file="../leaf.keras"), "file"),
+    "a file below and above": (_document(file="a/../../leaf.keras"), "file"),
+    "a file from the root": (_document(file="/leaf.keras"), "file"),
+    "the folder itself": (_document(file="."), "file"),
+    "a file of no name": (_document(file=""), "file"),
+    "a file with a line end": (_document(file="leaf\n.keras"), "file"),
+    "assumptions that are no texts": (_document(assumed=[1]), "assumed"),
+    "findings that are no table": (_document(verified="yes"), "verified"),
     "a threshold above one": (_in("output", not_recognised_at=1.1), "not_recognised_at"),
 }
 
@@ -145,3 +156,45 @@ def test_a_missing_or_unreadable_card_names_the_file(tmp_path: Path) -> None:
     for path in (tmp_path / "card.toml", tmp_path, tmp_path / "latin.toml"):
         with pytest.raises(CardError, match=re.escape(str(path))):
             load_card(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "sentence"),
+    [
+        ('scale = "none"', 'scale = "1/256"', 8, "scale is '1/256'; it must be one of .*mean 1/255\\?"),
+        ('exif = "ignore"', 'exif = "Apply"', 11, "did you mean apply"),
+        ('interpolation = "nearest"', 'interpolatoin = "nearest"', 10, "did you mean interpolation"),
+        ("width_px = 500", "width = 500", 6, "did you mean width_px"),
+        ("width_px = 500", "shape = [500, 720]", 6, "by name, width_px and height_px"),
+        ("width_px = 500", "", 5, r"width_px is missing from \[input\]"),
+        ("temperature = 2", "scale = 2", 13, r"output.scale is in the wrong place; it belongs under \[input\]"),
+        ("temperature = 2", 'licence = "MIT"', 13, "above the first table"),
+        ('version = "2"', "", 1, "version is missing"),
+        ("recognised = false", "recognized = false", 20, "did you mean recognised"),
+        ("recognised = false", 'recognised = "no"', 20, "recognised of scooter must be"),
+        ('id = "scooter"', 'id = "healthy"', 19, "two labels have the same id, healthy"),
+        ('id = "scooter"', "", 18, "a label has no id"),
+        ("temperature = 2", "temperature = 0", 13, "temperature is 0"),
+        ("temperature = 2", "temperature = ", 13, "Invalid value"),
+    ],
+)
+def test_a_refusal_names_the_line_and_what_was_meant(
+    old: str, new: str, line: int, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text(CARD.strip().replace(old, new))
+    with pytest.raises(CardError, match=f"^{re.escape(str(path))}, line {line}: .*{sentence}"):
+        load_card(path)
+
+
+def test_what_was_found_out_about_a_card_is_no_part_of_its_contract() -> None:
+    found = {"verified": {"at": "2026-11-22"}, "checked": {"photos": 3}, "derived": ["a: b"], "assumed": ["c: d"]}
+    known = parse_card(_document(**found))
+    assert known != parse_card(_document())
+    assert known.contract == parse_card(_document()).contract
+    assert known.contract != parse_card(_in("input", scale="1/255")).contract
+
+
+def test_a_card_that_an_editor_began_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "card.toml").write_text(CARD, encoding="utf-8-sig")
+    assert load_card(tmp_path / "card.toml").name == "leaf"
