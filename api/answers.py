@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import list_schema
 
-from shared.cards import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, INTERPOLATIONS, SCALES
+from shared.cards import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, SCALES
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 _ByLanguage = Annotated[dict[str, str], Field(description="by language, such as `en`")]
@@ -51,23 +51,56 @@ class Priority(StrEnum):
 class Verdict(BaseModel):
     """What the numbers are worth."""
 
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
     kind: Literal["diagnosed", "uncertain", "not_recognised"]
-    label: str = Field(alias="class", description="the most probable class")
-    probability: Probability = Field(description="calibrated")
+    label: str = Field(
+        alias="class",
+        description="the most probable class; for `not_recognised`, of those that the model is not for",
+    )
+    probability: Probability = Field(description="calibrated, of that class")
     threshold: Probability = Field(description="the probability from which the verdict is `diagnosed`")
-    reason: str = Field(description="a sentence for people, in English")
+    not_recognised_probability: Probability = Field(
+        0, description="calibrated, of all classes together that the model is not for"
+    )
+    not_recognised_threshold: Probability = Field(0, description="from which the verdict is `not_recognised`")
+    reason_code: Literal["sure_enough", "not_sure_enough", "perhaps_not_recognised", "not_recognised"] = Field(
+        "sure_enough", description="why it is this verdict; `perhaps_not_recognised` is `uncertain`"
+    )
+    reason: str = Field(description="the same as a sentence for people, in English")
     name: _ByLanguage
     advice: _ByLanguage
 
 
+class Hint(BaseModel):
+    """What may be wrong with the photo; it changes nothing in the answer."""
+
+    code: Literal["too_dark", "too_bright", "too_blurred", "too_small"]
+    value: float = Field(description="as measured: brightness of 0–255, sharpness, or pixels")
+    limit: float = Field(description="the least, or of `too_bright` the most, that gives no hint")
+    text: str = Field(description="a sentence for people, in English")
+
+
+class Evidence(BaseModel):
+    """How the served model compared with the framework that it was trained in."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    largest_shift: float = Field(0, description="of any probability, on the images compared")
+    images: int = Field(0, description="how many were compared")
+
+
 class Receipt(BaseModel):
     """Which model gave a result."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: str
     version: str
     sha256: str = Field(description="digest of the model file")
     engine: Literal["openvino", "tensorflow"]
     precision: str
+    verified: Evidence = Evidence()
 
 
 class Timeline(BaseModel):
@@ -86,12 +119,15 @@ class Timeline(BaseModel):
 class Result(BaseModel):
     """What the model says of an image."""
 
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
     filename: str | None
     predictions: list[float] = Field(description="the model's own numbers, in the order of its labels")
     predicted_class: str = Field(description="the label with the largest of them")
     confidence: float = Field(description="that number; `verdict.probability` is the calibrated one")
     probabilities: dict[str, float] = Field(description="the same numbers by label")
     verdict: Verdict
+    hints: list[Hint] = Field([], description="none for a good photo")
     model: Receipt
     timeline: Timeline
 
@@ -132,15 +168,23 @@ class ModelCard(BaseModel):
     labels: list[ModelLabel] = []
     color_order: str = _one_of(COLOR_ORDERS)
     scale: str = _one_of(SCALES)
+    mean: list[float] = Field([], description="by channel, for the scale custom")
+    deviation: list[float] = Field([], description="by channel, for the scale custom")
     interpolation: str = _one_of(INTERPOLATIONS)
+    antialias: bool = True
+    fit: str = _one_of(FITS)
     exif: str = _one_of(EXIF_RULES)
     activation: str = _one_of(ACTIVATIONS)
     temperature: float = 1
     diagnosed_at: float = 0
+    not_recognised_at: float = 0
     tolerance: float = 0
     description: str = ""
     licence: str = ""
+    derived: list[str] = Field([], description="what was read off the model's file")
     assumed: list[str] = Field([], description="what nobody declared and was taken as the default")
+    verified: dict[str, Any] = Field({}, description="what comparing it with the framework of its training gave")
+    checked: dict[str, Any] = Field({}, description="what checking it on labelled photos gave")
     engine: Literal["openvino", "tensorflow"] = "openvino"
     precision: str = ""
     workers: int = Field(0, description="worker processes that have it warm")

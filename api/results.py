@@ -7,14 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from api.answers import Described, Verdict
+from api.answers import Described, Hint, Verdict
 from api.services import ServiceSet
 from api.tickets import TicketError, ticket_error
 from shared import batchstore
 from shared.jobs import TERMINAL, Batch, Job, JobStatus
 
 _STATUSES: list[Any] = [*JobStatus, batchstore.ERASED, "refused"]
-_COLUMNS = ("index", "filename", "job_id", "status", "predicted_class", "confidence", "verdict", "error", "detail")
+_COLUMNS = (
+    "index", "filename", "job_id", "status", "predicted_class", "confidence", "verdict", "error", "detail", "hints",
+)  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (OWASP, CSV injection)
 
 
@@ -28,6 +30,7 @@ class FileResult(BaseModel):
     predicted_class: str | None = None
     confidence: float | None = None
     verdict: Annotated[dict[str, Any], Described(Verdict)] | None = None
+    hints: list[Annotated[dict[str, Any], Described(Hint)]] | None = None
     probabilities: dict[str, float] | None = None
     error: TicketError | None = None
 
@@ -73,7 +76,8 @@ def as_csv(results: Iterable[FileResult]) -> str:
         error, detail = (row.error.code, row.error.detail) if row.error else (None, None)
         plain = (row.index, row.filename, row.job_id, row.status, row.predicted_class, row.confidence, kind, error)
         probabilities = [(row.probabilities or {}).get(name) for name in classes]
-        writer.writerow([_harmless(value) for value in (*plain, detail, *probabilities)])
+        hints = " ".join(hint["code"] for hint in row.hints or ())
+        writer.writerow([_harmless(value) for value in (*plain, detail, hints or None, *probabilities)])
     return text.getvalue()
 
 
@@ -83,7 +87,7 @@ def _row(index: int, job: Job) -> FileResult:
         row.status = batchstore.ERASED
     elif job.result is not None:
         row = row.model_copy(update={name: job.result.get(name) for name in ("predicted_class", "confidence")})
-        row = row.model_copy(update={name: job.result.get(name) for name in ("verdict", "probabilities")})
+        row = row.model_copy(update={name: job.result.get(name) for name in ("verdict", "hints", "probabilities")})
     elif job.error_code:
         row.error = ticket_error(job.error_code, job.error_detail)
     return row

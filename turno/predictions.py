@@ -32,6 +32,7 @@ class Prediction:
     job_id: str | None = None
     error: str | None = None
     detail: str | None = None
+    hints: tuple[str, ...] = ()  # codes
 
     @property
     def good(self) -> bool:
@@ -49,6 +50,7 @@ class Prediction:
                 confidence=job.result.confidence,
                 verdict=job.result.verdict.kind if job.result.verdict else None,
                 probabilities=job.result.probabilities,
+                hints=tuple(hint.code for hint in job.result.hints),
             )
         return found._because(job.error)
 
@@ -63,6 +65,7 @@ class Prediction:
             result.verdict.kind if result.verdict else None,
             result.probabilities,
             result.job_id,
+            hints=tuple(hint.code for hint in result.hints),
         )
         return found._because(result.error)
 
@@ -77,13 +80,14 @@ class Prediction:
 
 def show_table(predictions: Sequence[Prediction]) -> None:
     """Prints a line for each photo on stdout."""
-    table = Table("photo", "class", "confidence", "verdict", box=None, pad_edge=False, header_style="dim")
+    table = Table("photo", "class", "confidence", "verdict", "hints", box=None, pad_edge=False, header_style="dim")
     table.columns[0].overflow = "fold"
     table.columns[2].justify = "right"
     for one in predictions:
         answer = one.predicted_class if one.good else one.status
         confidence = "" if one.confidence is None else f"{one.confidence:.1%}"
-        cells = (one.filename, answer or "", confidence, one.verdict or one.error or "")
+        said = ", ".join(code.replace("_", " ") for code in one.hints)
+        cells = (one.filename, answer or "", confidence, one.verdict or one.error or "", said)
         table.add_row(*(Text(harmless(cell)) for cell in cells))
     console = Console()
     console.print(table, width=max(console.width, _LEAST_COLUMNS) if console.is_terminal else _PIPE_COLUMNS)
@@ -91,13 +95,13 @@ def show_table(predictions: Sequence[Prediction]) -> None:
 
 def as_csv(predictions: Sequence[Prediction]) -> str:
     """A line for each photo, with a column for each class."""
-    columns = ("filename", "status", "predicted_class", "confidence", "verdict", "job_id", "error", "detail")
+    columns = ("filename", "status", "predicted_class", "confidence", "verdict", "job_id", "error", "detail", "hints")
     classes = list(dict.fromkeys(label for one in predictions for label in one.probabilities or ()))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *(f"p:{label}" for label in classes)])
     for one in predictions:
-        cells = [getattr(one, column) for column in columns]
+        cells = [getattr(one, column) for column in columns[:-1]] + [" ".join(one.hints) or None]
         probabilities = [(one.probabilities or {}).get(label) for label in classes]
         writer.writerow([_no_formula(cell) for cell in cells] + probabilities)
     return text.getvalue()

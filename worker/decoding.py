@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,11 +21,22 @@ from shared.imagefile import open_image
 from shared.images import ImageStore
 from shared.jobs import Claim, Outcome
 from shared.logs import get_logger
-from worker.preprocessing import Float32Array, preprocess_image_for_prediction
+from worker.hints import image_hints
+from worker.preprocessing import Float32Array, pixels_for_prediction
+from worker.scaling import scale_pixels
 
 log = get_logger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An image that the model is to see."""
+
+    claim: Claim
+    moment: float  # as time.perf_counter
+    hints: list[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -33,7 +44,7 @@ class Chunk:
     """Some claims of a batch, and what the model is to see of them."""
 
     inputs: Float32Array  # shape (decoded, height_px, width_px, channels)
-    decoded: list[tuple[Claim, float]] = field(default_factory=list)  # each with its moment, as time.perf_counter
+    decoded: list[Decoded] = field(default_factory=list)
     faults: list[Outcome] = field(default_factory=list)  # of images that are missing or damaged
 
 
@@ -61,7 +72,9 @@ class Decoder:
             picture = io.BytesIO()
             Image.new("RGB", (8, 8)).save(picture, kind)
             with open_image(picture) as image:
-                preprocess_image_for_prediction(image, self._card)
+                size_px = image.size
+                pixels = pixels_for_prediction(image, self._card)
+            image_hints(pixels, size_px, self._card)
 
     def chunks(self, claims: Sequence[Claim], until: float) -> Iterator[Chunk]:
         """The claims in their order; those that were not begun by `until` are left out, except the first.
@@ -91,12 +104,15 @@ class Decoder:
                 continue
             try:
                 with open_image(io.BytesIO(data)) as image:
-                    preprocess_image_for_prediction(image, card, chunk.inputs[len(chunk.decoded)])
+                    size_px = image.size  # decoding may make it smaller
+                    pixels = pixels_for_prediction(image, card)
+                scale_pixels(pixels, card, chunk.inputs[len(chunk.decoded)])
+                hints = image_hints(pixels, size_px, card)
             except Exception as error:  # whatever a decoder raises, it is this image's fault
                 log.warning("job failed", job=claim.id, code=ImageUndecodable.code, exc_info=error)
                 chunk.faults.append(failed(claim, ImageUndecodable()))
             else:
-                chunk.decoded.append((claim, time.perf_counter()))
+                chunk.decoded.append(Decoded(claim, time.perf_counter(), hints))
         chunk.inputs = chunk.inputs[: len(chunk.decoded)]
         return chunk
 

@@ -3,25 +3,14 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from shared.cards import Card
+from worker.resizing import Float32Array, Pixels, needs_every_pixel, resize_for_model
+from worker.scaling import scale_pixels
 
-Float32Array = npt.NDArray[np.float32]
+__all__ = ["Float32Array", "pixels_for_prediction", "preprocess_image_for_prediction"]
 
-_FILTERS: Final = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "hamming": Image.Resampling.HAMMING,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-# keras.applications.imagenet_utils.preprocess_input, modes "torch" and "caffe"
-_IMAGENET_MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
-_IMAGENET_DEVIATION: Final = np.array([0.229, 0.224, 0.225], np.float32)
-_CAFFE_MEAN_RGB: Final = np.array([123.68, 116.779, 103.939], np.float32)
 _TRANSPOSED: Final = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
 _JPEG: Final = ("JPEG", "MPO")  # MPO: a phone's multi-picture JPEG
@@ -50,6 +39,19 @@ def preprocess_image_for_prediction(image: Image.Image, card: Card, out: Float32
     Raises:
         OSError, SyntaxError, ValueError: the image is damaged.
     """
+    pixels = pixels_for_prediction(image, card)
+    if out is None:
+        out = np.empty(pixels.shape, np.float32)
+    scale_pixels(pixels, card, out)
+    return out
+
+
+def pixels_for_prediction(image: Image.Image, card: Card) -> Pixels:
+    """The same before it is scaled: RGB or grey, 0–255.
+
+    Raises:
+        OSError, SyntaxError, ValueError: the image is damaged.
+    """
     if image.format not in _JPEG:
         image.load()  # a PNG decodes when its EXIF is asked for, and damage must not pass for missing EXIF
     orientation = _orientation(image) if card.exif == "apply" else 1
@@ -59,12 +61,7 @@ def preprocess_image_for_prediction(image: Image.Image, card: Card, out: Float32
     image, mode = _eight_bit(image), "L" if card.channels == 1 else "RGB"
     if image.mode != mode:  # convert() copies even what is right already
         image = image.convert(mode)
-    resized = image.resize((card.width_px, card.height_px), _FILTERS[card.interpolation])
-    pixels = np.asarray(resized).reshape(card.height_px, card.width_px, card.channels)
-    if out is None:
-        out = np.empty(pixels.shape, np.float32)
-    _scale(pixels, card.scale, out[..., ::-1] if card.color_order == "BGR" else out)
-    return out
+    return resize_for_model(image, card)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -79,9 +76,9 @@ def _orientation(image: Image.Image) -> int:
 def _draft(image: Image.Image, card: Card, *, turned: bool) -> None:
     """Lets the JPEG decoder halve the image while at least twice the target size remains.
 
-    A filter that averages cannot tell the difference; `nearest` picks single pixels and gets them all.
+    A filter that averages can hardly tell the difference; one that picks single pixels gets them all.
     """
-    if card.interpolation == "nearest" or image.format not in _JPEG:
+    if needs_every_pixel(card) or image.format not in _JPEG:
         return
     width_px, height_px = (card.height_px, card.width_px) if turned else (card.width_px, card.height_px)
     image.draft(None, (2 * width_px, 2 * height_px))
@@ -96,22 +93,3 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no defined range")
     return image
-
-
-def _scale(pixels: npt.NDArray[np.uint8], scale: str, out: Float32Array) -> None:
-    match scale:
-        case "none":
-            out[...] = pixels
-        case "1/255":
-            np.divide(pixels, np.float32(255), out=out)
-        case "-1..1":
-            np.divide(pixels, np.float32(127.5), out=out)
-            out -= np.float32(1)
-        case "imagenet":
-            np.divide(pixels, np.float32(255), out=out)
-            out -= _IMAGENET_MEAN
-            out /= _IMAGENET_DEVIATION
-        case "caffe":
-            np.subtract(pixels, _CAFFE_MEAN_RGB, out=out)
-        case _:
-            raise AssertionError(f"the card's check lets no scale {scale!r} through")

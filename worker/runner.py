@@ -106,17 +106,18 @@ class Runner:
             return
         outputs = self._predict(chunk.inputs)
         inferred_ms = _ms_since(started, time.perf_counter())
-        for (claim, decoded), row in zip(chunk.decoded, outputs, strict=True):
+        for decoded, row in zip(chunk.decoded, outputs, strict=True):
             try:
                 if row is None:
                     raise ModelFault
                 answer = interpret_prediction(row, self._model.card)
             except ModelFault as fault:
-                log.error("job failed", job=claim.id, code=fault.code, exc_info=fault)
-                yield failed(claim, fault)
+                log.error("job failed", job=decoded.claim.id, code=fault.code, exc_info=fault)
+                yield failed(decoded.claim, fault)
                 continue
-            stages = {"decoded": _ms_since(started, decoded), "inferred": inferred_ms}
-            yield Outcome(claim, {**answer, "model": self._receipt, "stages_ms": stages})
+            stages = {"decoded": _ms_since(started, decoded.moment), "inferred": inferred_ms}
+            result = {**answer, "hints": decoded.hints, "model": self._receipt, "stages_ms": stages}
+            yield Outcome(decoded.claim, result)
 
     def _predict(self, inputs: Float32Array) -> list[Float32Array | None]:
         """Raw outputs, one for each input; None for one that the engine fails on while it takes others.

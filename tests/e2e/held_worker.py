@@ -14,10 +14,11 @@ from shared.cards import Card
 from tests.photos import HELD_PX, POISON_PX
 from worker import app as worker_app
 from worker import decoding
-from worker.preprocessing import Float32Array, preprocess_image_for_prediction
+from worker.preprocessing import pixels_for_prediction
+from worker.resizing import Pixels
 
 
-def _misbehaving(image: Image.Image, card: Card, out: Float32Array | None = None) -> Float32Array:
+def _misbehaving(image: Image.Image, card: Card) -> Pixels:
     if image.size == POISON_PX:
         os.kill(os.getpid(), signal.SIGKILL)
     if image.size == HELD_PX:
@@ -25,8 +26,8 @@ def _misbehaving(image: Image.Image, card: Card, out: Float32Array | None = None
         (state / "held").touch()
         while not (state / "release").exists():
             time.sleep(0.01)
-    return preprocess_image_for_prediction(image, card, out)
+    return pixels_for_prediction(image, card)
 
 
-decoding.preprocess_image_for_prediction = _misbehaving  # type: ignore[attr-defined]
+decoding.pixels_for_prediction = _misbehaving  # type: ignore[attr-defined]
 app = worker_app.app

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.routes.page import mount_static, router
+from tests.page.receipt import RECEIPT
 
 KEY = "a-key-that-only-the-tests-know-0123456789"
 NAMES = {
@@ -51,6 +52,8 @@ class Stub:
     checks: dict[str, str] = field(default_factory=lambda: {"worker": "ok", "line": "ok", "database": "ok"})
     bare_labels: bool = False  # a model whose card has no translations
     kind: str = "diagnosed"
+    verdict: dict[str, Any] = field(default_factory=dict)  # entries beside the usual ones
+    hints: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
@@ -102,7 +105,8 @@ def finish(job: dict[str, Any], stub: Stub) -> None:
         "predicted_class": best,
         "confidence": probabilities[best],
         "probabilities": probabilities,
-        "verdict": {
+        "verdict": stub.verdict
+        | {
             "kind": stub.kind,
             "class": best,
             "probability": 0.93 if stub.kind != "uncertain" else 0.52,
@@ -113,13 +117,8 @@ def finish(job: dict[str, Any], stub: Stub) -> None:
             if stub.bare_labels
             else {k: v.format(NAMES[best][k == "es"].lower()) for k, v in ADVICE.items()},
         },
-        "model": {
-            "name": "leaf-health",
-            "version": "1.0.0",
-            "sha256": "6f1d" * 16,
-            "engine": "openvino",
-            "precision": "f32",
-        },
+        "hints": stub.hints,
+        "model": RECEIPT,
     }
 
 

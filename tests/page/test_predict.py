@@ -94,6 +94,33 @@ def test_an_uncertain_answer_says_what_to_do(open_page: OpenPage, stub: Stub) ->
     expect(page.locator(".advice")).to_contain_text("52% is less than the 70% it needs")
 
 
+def test_hints_about_the_photo_stand_beside_the_answer_in_the_readers_language(open_page: OpenPage, stub: Stub) -> None:
+    stub.hints = [
+        {"code": "too_small", "value": 120, "limit": 180, "text": "as sent"},
+        {"code": "from_the_future", "value": 1, "limit": 2, "text": "The photo is upside down."},
+    ]
+    page = open_page()
+    predict(page, "rust")
+    hints = page.locator(".hints li")
+    expect(hints).to_contain_text(["120 pixels on its shorter side and the model looks at 180", "upside down"])
+    expect(page.locator(".diagnosis")).to_have_text("Rust")
+    page.locator("[data-language=es]").click()
+    expect(hints.first).to_contain_text("lado corto de la foto tiene 120 píxeles y el modelo mira 180")
+
+
+def test_an_answer_that_may_be_none_of_the_models_business_says_so(open_page: OpenPage, stub: Stub) -> None:
+    stub.kind = "uncertain"
+    stub.verdict = {
+        "reason_code": "perhaps_not_recognised",
+        "not_recognised_probability": 0.42,
+        "not_recognised_threshold": 0.6,
+    }
+    page = open_page()
+    predict(page, "rust")
+    expect(page.locator(".hints")).to_be_hidden()
+    expect(page.locator(".advice")).to_contain_text("a probability of 42%, and 60% would settle it")
+
+
 def test_a_model_without_translations_shows_readable_names_and_a_general_line(open_page: OpenPage, stub: Stub) -> None:
     stub.bare_labels = True
     page = open_page()
@@ -111,6 +138,7 @@ def test_the_receipt_names_model_engine_and_times(open_page: OpenPage) -> None:
         "leaf-health 1.0.0",
         "sha256 6f1d6f1d6f1d…",
         "openvino, f32",
+        "differs by 0.0000012 at most, on 10 images",
         "44\u00a0ms",
     ):
         expect(receipt).to_contain_text(text)

@@ -4,13 +4,16 @@ import io
 import struct
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.photos import encoded
 from tests.shared.pictures import ACCEPTED, exif, picture
 from tests.worker.bench import card
 from worker.preprocessing import Float32Array, preprocess_image_for_prediction
+
+Array = npt.NDArray[np.float64]
 
 _COLOR = (200, 100, 50)
 _PLAIN = encoded(Image.new("RGB", (16, 8), _COLOR), "PNG")
@@ -23,6 +26,29 @@ SCALES = {
     "imagenet": (_RGB / 255 - _MEAN) / _DEVIATION,
     "caffe": _RGB - [123.68, 116.779, 103.939],
 }
+# row 2, red, of _WAVES at 8×4 px: tf.image.resize (with method="lanczos3" for lanczos), smart_resize of Keras and
+# tf.image.resize_with_pad, of TensorFlow 2.21
+TENSORFLOW = {
+    ("nearest", "stretch"): [108, 182, 219, 0, 74, 111, 148, 222],
+    ("nearest", "crop"): [108, 182, 219, 0, 74, 111, 148, 222],
+    ("nearest", "pad"): [108, 182, 0, 74, 148, 222, 0, 0],
+    ("bilinear", "stretch"): [103.56, 154.44, 205.31, 32.19, 83.06, 101.94, 152.81, 203.69],
+    ("bilinear", "crop"): [80.81, 131.69, 182.56, 73.44, 124.31, 79.19, 130.06, 180.94],
+    ("bilinear", "pad"): [112.04, 179.88, 23.71, 91.54, 127.38, 195.21, 0, 0],
+    ("bicubic", "stretch"): [99.06, 160.78, 224.37, 3.46, 74.28, 99.52, 156.97, 218.69],
+    ("bicubic", "crop"): [66.6, 137.77, 206.48, 52.18, 124.18, 65.14, 131.48, 202.65],
+    ("bicubic", "pad"): [106.17, 198.89, 4.58, 81.87, 124.1, 211.58, 0, 0],
+    ("lanczos", "stretch"): [87.93, 155.78, 233.35, -3.28, 79.18, 89.0, 152.53, 226.62],
+    ("lanczos", "crop"): [45.38, 138.11, 228.64, 42.23, 130.8, 44.38, 129.4, 224.61],
+    ("lanczos", "pad"): [93.43, 215.73, 5.32, 81.64, 112.07, 221.12, 0, 0],
+}
+
+
+def _waves(y: Array, x: Array, channel: Array) -> Array:
+    return (x * 37 + y * 91 + channel * 53) % 256
+
+
+_WAVES = encoded(Image.fromarray(np.fromfunction(_waves, (7, 11, 3)).astype(np.uint8)), "PNG")
 
 
 def _array(data: bytes, **changes: object) -> Float32Array:
@@ -79,6 +105,57 @@ def test_a_scaled_decode_differs_by_little_from_the_full_one(size_px: tuple[int,
     with Image.open(io.BytesIO(data)) as image:
         full = np.asarray(image.convert("RGB").resize((8, 4), Image.Resampling.BILINEAR), np.float32)
     assert np.abs(_array(data, scale="none") - full).max() <= 3
+
+
+@pytest.mark.parametrize(("interpolation", "fit"), TENSORFLOW)
+def test_without_antialiasing_pixels_are_tensorflows(interpolation: str, fit: str) -> None:
+    found = _array(_WAVES, scale="none", antialias=False, interpolation=interpolation, fit=fit)
+    within = 0.25 if interpolation == "bicubic" else 0.01  # TensorFlow looks cubic weights up in a table
+    assert np.allclose(found[2, :, 0], TENSORFLOW[interpolation, fit], atol=within)
+
+
+def test_without_antialiasing_grey_is_as_color_and_a_jpeg_is_decoded_in_full() -> None:
+    grey = encoded(picture(width_px=800, height_px=400).convert("L"), "JPEG")
+    for interpolation in ("nearest", "bilinear"):
+        changes = {"scale": "none", "antialias": False, "interpolation": interpolation}
+        once = _array(grey, channels=1, **changes)
+        assert np.allclose(_array(grey, **changes), once.repeat(3, axis=2), atol=1e-3)
+        with Image.open(io.BytesIO(grey)) as image:
+            decoded = encoded(image.convert("L"), "PNG")
+        assert np.array_equal(_array(decoded, channels=1, **changes), once)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_the_middle_is_cut_as_the_training_tools_do(interpolation: str) -> None:
+    image = picture(width_px=301, height_px=100)
+    method = Image.Resampling[interpolation.upper()]
+    if interpolation in ("nearest", "bilinear"):  # keras.utils.load_img(keep_aspect_ratio=True): whole pixels
+        expected = image.resize((8, 4), method, box=(50, 0, 250, 100))
+    else:
+        expected = ImageOps.fit(image, (8, 4), method)  # Teachable Machine's sample code
+    found = _array(encoded(image, "PNG"), fit="crop", scale="none", interpolation=interpolation)
+    assert np.array_equal(found, np.asarray(expected, np.float32))
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_padding_keeps_the_aspect_and_is_black_before_scaling(antialias: bool) -> None:
+    white = encoded(Image.new("RGB", (50, 50), "white"), "PNG")
+    found = _array(white, fit="pad", scale="-1..1", antialias=antialias)
+    assert (found[:, 2:6] == 1).all()
+    assert (found[:, [0, 1, 6, 7]] == -1).all()
+
+
+def test_per_image_is_by_mean_and_deviation_of_the_whole_picture() -> None:
+    found = _array(_WAVES, scale="per-image", interpolation="nearest")
+    assert (found.mean(), found.std()) == pytest.approx((0, 1), abs=1e-5)
+    assert (_array(_PLAIN, scale="per-image", channels=1) == 0).all()  # nothing deviates, and nothing is divided by 0
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_custom_mean_and_deviation_are_in_the_order_of_the_channels(order: str) -> None:
+    found = _array(_PLAIN, scale="custom", color_order=order, mean=(10, 20, 30), deviation=(2.0, 4, 5))
+    color = _RGB if order == "RGB" else _RGB[::-1]
+    assert np.allclose(found, (color - [10, 20, 30]) / [2, 4, 5], atol=1e-5)
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlalchemy.exc import OperationalError
 
 from shared import jobstore
 from shared.jobs import MAX_LOST, JobStatus
-from tests.photos import jpeg
+from tests.photos import encoded, jpeg
 from tests.shared.make import get, lose
 from tests.shared.pictures import ACCEPTED, with_broken_exif
 from tests.worker.bench import Bench
@@ -36,8 +37,20 @@ def test_a_result_names_the_model_and_its_stages(bench: Bench) -> None:
     bench.queue("a", WHITE)
     bench.runner.run_batch(["a"])
     result = get(bench.database, "a").result or {}
-    assert result["model"] == {"name": "leaf", "version": "1", "sha256": "", "engine": "tiny", "precision": "f32"}
+    receipt = {"name": "leaf", "version": "1", "sha256": "", "engine": "tiny", "precision": "f32", "verified": {}}
+    assert result["model"] == receipt
     assert list(result["stages_ms"]) == ["decoded", "inferred"]
+
+
+def test_a_result_carries_the_hints_about_its_own_photo_and_an_answer_all_the_same(bench: Bench) -> None:
+    good = Image.effect_noise((64, 64), 90)
+    for id_, image in {"a": BLACK, "b": encoded(good, "PNG")}.items():
+        bench.queue(id_, image)
+    bench.runner.run_batch(["a", "b"])
+    found = {id_: get(bench.database, id_).result or {} for id_ in "ab"}
+    assert "too_dark" in [hint["code"] for hint in found["a"]["hints"]]
+    assert found["b"]["hints"] == []
+    assert {result["predicted_class"] for result in found.values()} <= {"healthy", "rust"}
 
 
 @pytest.mark.parametrize("what", ACCEPTED)

@@ -11,7 +11,7 @@ with Turno("https://turno.example.org", api_key="…") as turno:
 ```
 """
 
-from turno.client.answers import Batch, BatchResult, Job, JobError, Model, Part, Receipt, Result, Verdict
+from turno.client.answers import Batch, BatchResult, Hint, Job, JobError, Model, Part, Receipt, Result, Verdict
 from turno.client.errors import JobFailed, NotTurno, Refused, TimedOut, TurnoError, Unreachable
 from turno.client.images import Image
 from turno.client.service import Turno
@@ -19,6 +19,7 @@ from turno.client.service import Turno
 __all__ = [
     "Batch",
     "BatchResult",
+    "Hint",
     "Image",
     "Job",
     "JobError",

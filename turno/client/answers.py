@@ -17,12 +17,25 @@ class Verdict:
     label: str | None = None
     probability: float | None = None  # calibrated
     threshold: float | None = None
+    not_recognised_probability: float | None = None  # calibrated, of all labels together that the model is not for
+    not_recognised_threshold: float | None = None
+    reason_code: str | None = None
     reason: str | None = None
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """The verdict in a result."""
         return cls(**{**_known(cls, document), "label": document.get("class")})
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What may be wrong with a photo: `too_dark`, `too_bright`, `too_blurred` or `too_small`."""
+
+    code: str
+    value: float | None = None
+    limit: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,7 @@ class Receipt:
     sha256: str | None = None
     engine: str | None = None
     precision: str | None = None
+    verified: dict[str, Any] | None = None  # largest_shift from the framework of its training, on how many images
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Result:
     predictions: list[float]  # the same in the order of the labels
     verdict: Verdict | None = None
     model: Receipt | None = None
+    hints: tuple[Hint, ...] = ()
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -53,6 +68,7 @@ class Result:
         known = _known(cls, document)
         known["verdict"] = Verdict.read(document["verdict"]) if document.get("verdict") else None
         known["model"] = Receipt(**_known(Receipt, document["model"])) if document.get("model") else None
+        known["hints"] = _hints(document)
         return cls(**known)
 
 
@@ -118,6 +134,7 @@ class BatchResult:
     probabilities: dict[str, float] | None = None
     verdict: Verdict | None = None
     error: JobError | None = None
+    hints: tuple[Hint, ...] = ()
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -125,6 +142,7 @@ class BatchResult:
         known = _known(cls, document)
         known["verdict"] = Verdict.read(document["verdict"]) if document.get("verdict") else None
         known["error"] = JobError(**_known(JobError, document["error"])) if document.get("error") else None
+        known["hints"] = _hints(document)
         return cls(**known)
 
 
@@ -207,6 +225,10 @@ class Model:
     def read(cls, document: Mapping[str, Any]) -> Self:
         """The model in a card."""
         return cls(**{**_known(cls, document), "labels": tuple(label["id"] for label in document.get("labels", ()))})
+
+
+def _hints(document: Mapping[str, Any]) -> tuple[Hint, ...]:
+    return tuple(Hint(**_known(Hint, hint)) for hint in document.get("hints") or ())
 
 
 def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:

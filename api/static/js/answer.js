@@ -2,7 +2,7 @@
 
 import { calibrated } from "./calibrated.js";
 import { labelName } from "./labels.js";
-import { maybe, number, percent, pick, t } from "./texts.js";
+import { count, maybe, number, percent, pick, t } from "./texts.js";
 
 const STAGES = ["queued", "claimed", "decoded", "inferred", "stored"];
 const KINDS = new Set(["diagnosed", "uncertain", "not_recognised"]);
@@ -24,6 +24,9 @@ export function showAnswer(place, details, ticket) {
   content.querySelector(".probability b").textContent = percent(probability(result));
   content.querySelector(".probability span").textContent = t("probability");
   content.querySelector(".advice").textContent = advice(result);
+  const found = hints(result);
+  content.querySelector(".hints").replaceChildren(...found);
+  content.querySelector(".hints").hidden = found.length === 0;
   content.querySelector("caption").textContent = t("bars");
   content.querySelector("tbody").append(...bars(result));
   content.querySelector(".own").textContent = own(result);
@@ -64,11 +67,24 @@ function heading(result) {
 function advice(result) {
   const kind = kindOf(result);
   const { verdict } = result;
+  if (verdict?.reason_code === "perhaps_not_recognised") {
+    const values = { p: percent(verdict.not_recognised_probability), threshold: percent(verdict.not_recognised_threshold) };
+    return t("advice.perhaps_not_recognised", values);
+  }
   if (kind === "uncertain") {
     const values = { p: percent(verdict.probability), threshold: percent(verdict.threshold) };
     return t("advice.uncertain", { name: className(result), ...values });
   }
   return pick(verdict?.advice) ?? t(`advice.${kind}`);
+}
+
+/** What may be wrong with the photo, in the reader's language; a hint that this page does not know as it was sent. */
+function hints({ hints: found }) {
+  return (Array.isArray(found) ? found : []).map(({ code, value, limit, text }) => {
+    const item = document.createElement("li");
+    item.textContent = maybe(`hint.${code}`, { value: number(value), limit: number(limit) }) ?? text;
+    return item;
+  });
 }
 
 function bars(result) {
@@ -83,6 +99,10 @@ function bars(result) {
   });
 }
 
+function verified({ largest_shift: shift, images }) {
+  return count("receipt.verified", images, { shift: number(Number((shift ?? 0).toPrecision(2)), 8) });
+}
+
 function receipt({ id, attempt, timeline, result }) {
   const { model } = result;
   const lines = [[t("receipt.ticket"), id]];
@@ -90,6 +110,7 @@ function receipt({ id, attempt, timeline, result }) {
     lines.push([t("receipt.model"), [model.name, model.version].filter(Boolean).join(" ")]);
     if (model.sha256) lines.push([t("receipt.file"), `sha256 ${model.sha256.slice(0, 12)}…`]);
     if (model.engine) lines.push([t("receipt.engine"), [model.engine, model.precision].filter(Boolean).join(", ")]);
+    if (model.verified?.images) lines.push([t("receipt.verified"), verified(model.verified)]);
   }
   if (attempt > 1) lines.push([t("receipt.attempts"), number(attempt)]);
   const times = { ...result.timeline, ...timeline };

@@ -11,6 +11,7 @@ const HALVINGS = 40;
 export function calibrated({ probabilities = {}, predicted_class: best, verdict }) {
   const target = verdict?.probability;
   if (typeof target !== "number" || !(best in probabilities)) return probabilities;
+  if ((verdict.class ?? best) !== best) return probabilities; // its number is another class's
   let [low, high] = [0, MOST_STEEP];
   for (let step = 0; step < HALVINGS; step += 1) {
     const middle = (low + high) / 2;

@@ -37,8 +37,8 @@ function locale() {
   return navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 }
 
-export function number(value) {
-  return new Intl.NumberFormat(locale()).format(value);
+export function number(value, digits = 3) {
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
 /** A probability as people read it: never "100 %" or "0 %" for what is not quite so. */
