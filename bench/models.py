@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from worker.engines.tensorflow import load_keras  # isort: skip  # first: it sets what TensorFlow reads when imported
+from worker.engines.tensorflow import compute_with  # isort: skip  # first: it sets what TensorFlow reads when imported
 import keras
 import numpy as np
 
@@ -25,6 +25,7 @@ _SPREAD = 1.5  # deviation of the classes' logits: the best class leads, the oth
 
 def make_model(model: Model, folder: Path, images: Path) -> None:
     """Writes model.keras, card.toml and golden images with what Keras says of them."""
+    compute_with(0)  # with as many threads as there are
     keras.utils.set_random_seed(0)
     (folder / "golden").mkdir(parents=True)
     _write_card(model, folder)
@@ -34,7 +35,7 @@ def make_model(model: Model, folder: Path, images: Path) -> None:
     network = _NETWORKS[model.name](model)
     _spread_classes(network, inputs)
     network.save(folder / "model.keras")
-    reloaded = load_keras(folder / "model.keras")
+    reloaded = keras.models.load_model(folder / "model.keras", compile=False)
     entries = []
     for path, one in zip(golden, inputs, strict=True):
         probabilities = np.asarray(reloaded(one[np.newaxis], training=False))[0]

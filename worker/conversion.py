@@ -21,7 +21,8 @@ log = get_logger(__name__)
 
 UNSERVABLE = 3  # exit code of a half: the last line of its stderr is for the operator
 STEP = "step: "  # begins a line on the stdout of a half that says what it does now
-SAVED_MODEL = "saved_model"  # where in the target folder TensorFlow leaves what OpenVINO reads
+# in the target folder: what TensorFlow leaves for OpenVINO, and what it says of it
+SAVED_MODEL, TFLITE, CONVERTED = "saved_model", "model.tflite", "converted.json"
 _TOLD_SECONDS = 5.0  # between two lines while a step lasts
 _MOST_SECONDS = 1800
 
@@ -37,18 +38,21 @@ def export_with_tensorflow(settings_json: str, digest: str, target: Path) -> Non
         raise OperatorError(last_line)
     if code == -signal.SIGKILL:
         raise OperatorError("Converting the model was killed: most likely this machine has too little memory for it.")
+    if code < 0:
+        crash = signal.Signals(-code).name
+        raise OperatorError(f"Converting the model crashed TensorFlow ({crash}): most likely its file is damaged.")
     if code:
         raise OperatorError(f"Converting the model failed (exit code {code}): {last_line}")
 
 
-def translate_for_openvino(saved_model: Path, target: Path) -> None:
+def translate_for_openvino(exported: Path, target: Path) -> None:
     """Runs `worker.translate`; where it fails, `conversion.txt` in the target says why, and TensorFlow serves."""
-    command = ("worker.translate", str(saved_model), str(target / "model.xml"))
+    command = ("worker.translate", str(exported), str(target / "model.xml"))
     code, last_line = _run(command, "starting OpenVINO")
     if code:
         (target / "conversion.txt").write_text(f"{last_line} (exit code {code})"[:500])
-        for half_done in target.glob("model.*"):
-            half_done.unlink()
+        for half_done in ("model.xml", "model.bin"):
+            (target / half_done).unlink(missing_ok=True)
 
 
 def _run(command: tuple[str, ...], first_step: str, told: str = "") -> tuple[int, str]:

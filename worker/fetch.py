@@ -11,7 +11,7 @@ import obstore
 from shared.buckets import BUCKET_FAULTS, open_bucket, reason_of
 from shared.errors import OperatorError
 from shared.logs import get_logger
-from shared.models import served_model_name
+from shared.models import MODEL_SUFFIXES, served_model_name
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def fetch_model(settings: Settings) -> Path:
 def _list(bucket: "ObjectStore", name: str) -> "list[ObjectMeta]":
     """The objects that make up the model; the bucket's client refuses keys that would leave their folder."""
     found: list[ObjectMeta] = []
-    bare = name.endswith((".keras", ".h5"))
+    bare = name.endswith(MODEL_SUFFIXES)
     if bare:
         beside = obstore.list_with_delimiter(bucket)["objects"]
         found += [one for one in beside if one["path"] in (name, "card.toml")]

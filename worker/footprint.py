@@ -13,12 +13,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from shared.errors import OperatorError
 from shared.limits import usable_memory_bytes
+from worker.formats import Format, find_format
 
 if TYPE_CHECKING:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
 # measured with VGG16 (720×500 and 224×224), EfficientNetB0 and ResNet50: what is not backed by a file, at its peak
 _TENSORFLOW_BYTES = 280_000_000
+_TENSORFLOW_ALONE_BYTES = 180_000_000  # without Keras
 _OPENVINO_BYTES = 30_000_000
 _NAME_LENGTHS_AT, _LOCAL_HEADER_BYTES = 26, 30  # of a member of a zip file: APPNOTE.TXT 4.3.7
 _KERAS_WEIGHTS = "model.weights.h5"  # in a .keras file
@@ -34,13 +36,18 @@ class _Weights:
 
 
 def loading_with_tensorflow(model: Path) -> int:
-    """Bytes that Keras takes at its peak to load a .keras or .h5 file, or a SavedModel folder.
+    """Bytes that TensorFlow takes at its peak to load a model of any format.
 
     Of a .keras file the weights are read at once beside those that were made at random before; the largest of them
     stands there three times more while it is made.
     """
     weights = _read_weights(model)
     return _TENSORFLOW_BYTES + weights.read + weights.all + 3 * weights.largest
+
+
+def serving_with_tensorflow(exported: Path) -> int:
+    """Bytes that TensorFlow takes to serve an exported graph or a .tflite file."""
+    return _TENSORFLOW_ALONE_BYTES + _read_weights(exported).read
 
 
 def serving_with_openvino(model_xml: Path, micro_batches: Sequence[int]) -> int:
@@ -67,15 +74,23 @@ def require_memory(needed_bytes: int, to: str, advice: str) -> None:
 
 
 def _read_weights(model: Path) -> _Weights:
-    if model.is_dir():
-        return _Weights(sum(file.stat().st_size for file in model.glob("variables/*")))
     try:
+        kind = find_format(model)
+        if kind is Format.SAVED_MODEL:
+            return _Weights(sum(file.stat().st_size for file in (model / "saved_model.pb", *model.glob("variables/*"))))
+        if kind is not Format.KERAS:
+            return _Weights(model.stat().st_size)
         with model.open("rb") as file:
             if not zipfile.is_zipfile(model):
                 return _in_hdf5(file, read=0)
             stored = _stored(file)
             return _in_hdf5(stored, read=stored.size)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):  # what is no model, Keras refuses with its reason
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        zipfile.BadZipFile,
+    ):  # what is no model is refused with its reason
         return _Weights(0)
 
 

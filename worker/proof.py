@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from shared.cards import Card
-from shared.errors import ModelFault, OperatorError
+from shared.errors import OperatorError
 from shared.limits import usable_memory_bytes
 from shared.logs import get_logger
 from shared.settings import Engine, Settings
 from worker.engines.openvino import FULL_PRECISION, OpenVinoEngine, offered_precisions
-from worker.interpretation import class_probabilities
 from worker.microbatches import fewest_sizes
 from worker.preprocessing import Float32Array
+from worker.probes import largest_shift
 
 log = get_logger(__name__)
 
@@ -29,41 +29,48 @@ _THREADS = 1
 
 
 def choose_engine(
-    card: Card, folder: Path, probe: Float32Array, expected: Float32Array, settings: Settings, *, golden: bool
+    card: Card,
+    folder: Path,
+    probe: Float32Array,
+    expected: Float32Array,
+    settings: Settings,
+    *,
+    golden: bool,
+    exported_shift: float = 0.0,
 ) -> dict[str, Any]:
     """Engine, precision and micro-batches, with the figures that decided.
 
-    Reduced precision serves only if every top class agrees with Keras and no probability moves by more
-    than the card's tolerance; else float32; else TensorFlow itself.
+    Reduced precision serves only if every top class agrees with the author's framework and no probability moves by
+    more than the card's tolerance; else float32; else TensorFlow itself.
 
     Args:
         folder: holds model.xml when the model could be converted.
         probe: float32, shape (N, H, W, C).
-        expected: Keras' outputs for it, shape (N, outputs).
+        expected: the framework's answers to it, shape (N, outputs), which are what the card says.
         golden: the probe is photos, not synthetic; without photos there is no evidence for reduced precision.
+        exported_shift: how far TensorFlow's answers moved by the export.
 
     Raises:
-        OperatorError: the outputs are no probabilities, or ENGINE=openvino cannot be had.
+        OperatorError: ENGINE=openvino cannot be had.
     """
-    try:
-        reference = np.stack([class_probabilities(row, card) for row in expected])
-    except ModelFault as fault:
-        raise OperatorError(f"The model cannot be served: {fault.detail}") from fault
     if settings.engine is not Engine.TENSORFLOW and (folder / "model.xml").exists():
         for precision in offered_precisions() if golden else [FULL_PRECISION]:
             tolerance = _FULL_TOLERANCE if precision == FULL_PRECISION else card.tolerance
-            if choice := _proven(card, folder / "model.xml", probe, reference, precision, tolerance, settings):
-                return choice
-    reason = (folder / "conversion.txt").read_text() if (folder / "conversion.txt").exists() else "see above"
+            if choice := _proven(card, folder / "model.xml", probe, expected, precision, tolerance, settings):
+                return {**choice, "golden": golden}
+    reason = "it answers otherwise than the model itself"
+    if (folder / "conversion.txt").exists():
+        reason = (folder / "conversion.txt").read_text()
     if settings.engine is Engine.OPENVINO:
         raise OperatorError(f"ENGINE=openvino: the model could not be converted or does not agree with Keras: {reason}")
     if settings.engine is Engine.AUTO:
         log.warning("TensorFlow serves this model: OpenVINO cannot", reason=reason)
     return {
         "engine": "tensorflow",
-        "precision": "f32",
-        "largest_shift": 0.0,
+        "precision": FULL_PRECISION,
+        "largest_shift": exported_shift,
         "images": len(probe),
+        "golden": golden,
         "micro_batches": [1],
         "seconds_per_image": None,
     }
@@ -73,15 +80,19 @@ def _proven(
     card: Card,
     model: Path,
     probe: Float32Array,
-    reference: Float32Array,
+    expected: Float32Array,
     precision: str,
     tolerance: float,
     settings: Settings,
 ) -> dict[str, Any] | None:
     """OpenVINO in this precision with the micro-batches that pay; None where it is not what Keras says."""
-    single = OpenVinoEngine(model, precision=precision, micro_batches=[1], threads=_THREADS)
-    started = time.process_time()
-    shift = _largest_shift(single, card, probe, reference)
+    try:
+        single = OpenVinoEngine(model, precision=precision, micro_batches=[1], threads=_THREADS)
+        started = time.process_time()
+        shift = largest_shift(single.predict(probe), expected, card)
+    except RuntimeError as error:
+        log.warning("OpenVINO cannot run it", precision=precision, reason=str(error)[:300])
+        return None
     seconds = (time.process_time() - started) / len(probe)
     log.info("compared with Keras", precision=precision, largest_shift=shift, seconds_per_image=round(seconds, 4))
     if shift > tolerance:
@@ -90,7 +101,7 @@ def _proven(
     sizes = fewest_sizes(measured)
     if sizes != [1]:
         several = OpenVinoEngine(model, precision=precision, micro_batches=sizes, threads=_THREADS)
-        together = _largest_shift(several, card, probe, reference)
+        together = largest_shift(several.predict(probe), expected, card)
         if together > tolerance:  # a model whose answer for one image depends on those beside it
             log.warning("its images are computed one by one: in batches they give other answers", shift=together)
             sizes, together = [1], shift
@@ -105,16 +116,6 @@ def _proven(
     }
 
 
-def _largest_shift(engine: OpenVinoEngine, card: Card, probe: Float32Array, reference: Float32Array) -> float:
-    """How far any probability is from Keras'; infinite when a top class differs or outputs are unusable."""
-    try:
-        found = np.stack([class_probabilities(row, card) for row in engine.predict(probe)])
-    except ModelFault:
-        return math.inf
-    agrees = (found.argmax(1) == reference.argmax(1)).all()
-    return float(np.abs(found - reference).max()) if agrees else math.inf
-
-
 def _measure(
     single: OpenVinoEngine, model: Path, image: Float32Array, seconds: float, settings: Settings
 ) -> dict[int, float]:
@@ -123,8 +124,11 @@ def _measure(
     for size in _LARGER_SIZES:
         if size > settings.batch_max or size * seconds > settings.batch_seconds:
             break
-        engine = OpenVinoEngine(model, precision=single.precision, micro_batches=[size], threads=_THREADS)
-        engine.predict(np.repeat(image, size, 0))
+        try:
+            engine = OpenVinoEngine(model, precision=single.precision, micro_batches=[size], threads=_THREADS)
+            engine.predict(np.repeat(image, size, 0))
+        except RuntimeError:  # made for one image at a time
+            break
         grown, free = _resident_bytes() - before, usable_memory_bytes()
         if grown > _BATCH_BYTES or (free is not None and free < 2 * grown):
             break

@@ -15,12 +15,14 @@ from shared.errors import OperatorError
 from shared.logs import get_logger
 from shared.models import served_model_name
 from shared.settings import Settings
+from worker.conversion import SAVED_MODEL, TFLITE
 from worker.engines import ModelEngine
-from worker.footprint import loading_with_tensorflow, require_memory, serving_with_openvino
+from worker.footprint import require_memory, serving_with_openvino, serving_with_tensorflow
 
 log = get_logger(__name__)
 
 PREPARED = "prepared.json"
+_EVIDENCE = ("largest_shift", "images")  # what a receipt says of the comparison with the author's framework
 _LESS = "serve a smaller model, or with fewer children (WORKER_CONCURRENCY)"
 
 
@@ -41,6 +43,7 @@ class ServedModel:
             "sha256": self.card.sha256,
             "engine": self.engine.name,
             "precision": self.engine.precision,
+            "verified": {key: self.card.verified[key] for key in _EVIDENCE if key in self.card.verified},
         }
 
     @property
@@ -93,11 +96,17 @@ def point_to(cache: Path, name: str, folder: Path) -> None:
 def _make_engine(document: dict[str, Any], card: Card, folder: Path, settings: Settings) -> ModelEngine:
     threads, micro_batches = settings.worker_threads, document["micro_batches"]
     if document["engine"] == "tensorflow":
-        from worker.engines.tensorflow import TensorFlowEngine  # 5–10 seconds and 400 MB: only when it serves
+        # either brings in TensorFlow, 4 seconds and 200 MB: only where it serves
+        lite = (folder / TFLITE).exists()
+        exported = folder / (TFLITE if lite else SAVED_MODEL)
+        require_memory(serving_with_tensorflow(exported), f"To serve {card.name} with TensorFlow", _LESS)
+        if lite:
+            from worker.engines.tflite import TfliteEngine
 
-        model, shape = folder / document["model_file"], (card.height_px, card.width_px, card.channels)
-        require_memory(loading_with_tensorflow(model), f"To serve {card.name} with TensorFlow", _LESS)
-        return TensorFlowEngine(model, shape=shape, micro_batches=micro_batches, threads=threads)
+            return TfliteEngine(exported, card, threads=threads)
+        from worker.engines.tensorflow import TensorFlowEngine
+
+        return TensorFlowEngine(exported, micro_batches=micro_batches, threads=threads)
     from worker.engines.openvino import OpenVinoEngine
 
     model = folder / "model.xml"

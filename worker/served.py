@@ -1,11 +1,11 @@
-"""The model this deployment serves: its folder or bare file, and the card that was declared or derived."""
+"""The model this deployment serves: its folder or bare file, and the card if there is one."""
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.cards import SCALES, Card, CardError, Label, check_card, load_card
+from shared.cards import Card, CardError, load_card
 from shared.errors import OperatorError
 from shared.models import served_model_name
 from shared.settings import Settings
@@ -45,10 +45,6 @@ def find_source(settings: Settings) -> Source:
         return _from_folder(path, name)
     if path.is_file() and (path.parent / _CARD).exists() and _card_in(path.parent).file == path.name:
         return _from_folder(path.parent, name)
-    if path.suffix not in (".keras", ".h5") and not (path / "saved_model.pb").exists():
-        raise OperatorError(
-            f"MODEL_PATH: {path} is neither a folder with {_CARD}, nor a .keras or .h5 file, nor a SavedModel."
-        )
     return Source(name, path, None, ())
 
 
@@ -61,90 +57,6 @@ def file_digest(path: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What the file itself says; sizes in pixels, None where any size is taken."""
-
-    width_px: int | None
-    height_px: int | None
-    channels: int
-    outputs: int
-    rescales: bool  # a Rescaling or Normalization layer is inside: pixels go in as 0–255
-
-
-def require_fit(card: Card, facts: ModelFacts) -> None:
-    """Passes a card whose sizes and labels are those of the model.
-
-    Raises:
-        OperatorError: names what differs.
-    """
-    for side in ("width_px", "height_px", "channels"):
-        if getattr(facts, side) not in (None, getattr(card, side)):
-            raise OperatorError(
-                f"The card says {side} = {getattr(card, side)}, the model takes {getattr(facts, side)}."
-            )
-    if facts.outputs != (1 if card.activation == "sigmoid" else len(card.labels)):
-        raise OperatorError(f"The card has {len(card.labels)} labels, the model has {facts.outputs} outputs.")
-
-
-def derive_card(source: Source, settings: Settings, digest: str, facts: ModelFacts) -> Card:
-    """The card of a bare file, from the settings and from what the file says.
-
-    Raises:
-        OperatorError: something that must be known is not; says which setting tells it.
-    """
-    assumed = [f"interpolation: {settings.model_interpolation}", "exif: apply", "color_order: RGB", "no calibration"]
-    labels = [label for label in map(str.strip, settings.labels.split(",")) if label]
-    expected = 2 if facts.outputs == 1 else facts.outputs
-    if len(labels) != expected:
-        raise OperatorError(
-            f"The model {source.file.name} has {expected} classes and LABELS names {len(labels)}: "
-            "set LABELS to the classes, comma-separated, in the order of training (Keras: alphabetical by folder)."
-        )
-    scale = settings.model_scale
-    if not scale and facts.rescales:
-        scale = "none"
-        assumed.append("scale: none, for the model rescales by itself")
-    elif facts.rescales and scale != "none":
-        assumed.append(f"scale: {scale} was asked for, and the model rescales once more by itself")
-    if scale not in SCALES:
-        raise OperatorError(
-            f"How the pixels of {source.file.name} are scaled is not known: set MODEL_SCALE to what training did, "
-            f"one of {', '.join(SCALES)}."
-        )
-    try:
-        return check_card(
-            Card(
-                name=source.name,
-                version=digest[:12],
-                file=source.file.name,
-                sha256=digest,
-                width_px=_side("width", facts.width_px, settings.image_width_px),
-                height_px=_side("height", facts.height_px, settings.image_height_px),
-                channels=facts.channels,
-                labels=tuple(Label(label) for label in labels),
-                scale=scale,
-                interpolation=settings.model_interpolation,
-                activation="sigmoid" if facts.outputs == 1 else "softmax",
-                assumed=tuple(assumed),
-            )
-        )
-    except CardError as error:
-        raise OperatorError(f"No card can be derived for {source.file.name}: {error}.") from error
-
-
-def _side(name: str, found: int | None, given: int) -> int:
-    if found is not None:
-        if given not in (0, found):
-            raise OperatorError(
-                f"IMAGE_{name.upper()}_PX is {given}, but the model takes images with a {name} of {found} pixels."
-            )
-        return found
-    if not given:
-        raise OperatorError(f"The model takes images of any {name}: set IMAGE_{name.upper()}_PX to that of training.")
-    return given
 
 
 def _card_in(folder: Path) -> Card:

@@ -22,7 +22,8 @@ from worker.prepare import prepare_served_model
 # order gives another class, or other numbers
 _AUTHOR = """
 import json, sys, numpy as np
-from worker.engines.tensorflow import compute_with, keras
+from worker.engines.tensorflow import compute_with
+import keras
 compute_with(1)
 layers = keras.layers
 for path, shape, order in json.load(sys.stdin):
@@ -32,17 +33,17 @@ for path, shape, order in json.load(sys.stdin):
     head.set_weights([10 * np.eye(3)[:, order], np.zeros(3)])
     model.save(path) if path.endswith((".keras", ".h5")) else model.export(path)
 """
-# Python is run for a layer when it is traced, and not when what was traced is run
-_TRACES = """
-import pathlib
-from worker.engines.tensorflow import TensorFlowEngine
-pool, traces, images = layers.GlobalAveragePooling2D, [], np.random.default_rng(1).random((16, 72, 50, 3), np.float32)
-pool.call = lambda self, inputs, call=pool.call: (traces.append(inputs.shape), call(self, inputs))[1]
-model = pathlib.Path(path).parent / "finalModel.h5"
-engine = TensorFlowEngine(model, shape=(72, 50, 3), micro_batches=[1, 4], threads=1)
-made, alone = len(traces), np.concatenate([engine.predict(one[None]) for one in images])
+# the worker's way to the engine, in a process of its own
+_SERVED = """
+import json, sys, numpy as np
+from shared.settings import Settings
+from worker.registry import load_served_model
+engine = load_served_model(Settings(_env_file=None, **json.load(sys.stdin))).engine
+images = np.random.default_rng(1).random((16, 72, 50, 3), np.float32)
+alone = np.concatenate([engine.predict(one[None]) for one in images])
 shift = max(float(abs(engine.predict(images[:count]) - alone[:count]).max()) for count in (1, 2, 3, 4, 7, 16))
-print(json.dumps({"made": made, "since": len(traces) - made, "shift": shift}))
+keras = [name for name in sys.modules if name.partition(".")[0] in ("keras", "tf_keras")]
+print(json.dumps({"engine": engine.name, "shift": shift, "keras": keras, "sum": float(alone.sum())}))
 """
 GREEN = (0, 255, 0)
 SQUARE, UPRIGHT = (180, 180, 3), (72, 50, 3)
@@ -60,9 +61,8 @@ def authored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "upright").mkdir()
     told = json.dumps([(str(folder / name), *what) for name, what in saved.items()])
-    command = [sys.executable, "-c", _AUTHOR + _TRACES]
-    done = subprocess.run(command, cwd=ROOT, input=told, text=True, check=True, stdout=subprocess.PIPE)
-    (folder / "traces.json").write_text(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-c", _AUTHOR]
+    subprocess.run(command, cwd=ROOT, input=told, text=True, check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
@@ -102,6 +102,7 @@ def test_its_labels_scale_and_colours_are_those_of_its_training_until_the_file_i
     second = stack.submit(jpeg(300, 200, GREEN), Prefer="wait=60")["result"]
     assert second["predicted_class"] == "healthy"
     assert second["model"]["sha256"] != first["model"]["sha256"]
+    assert second["model"]["verified"]["largest_shift"] <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["finalModel.h5", "finalModel"])
@@ -117,11 +118,21 @@ def test_other_formats_and_upright_images_are_read_as_well(name: str, stack: Sta
     wait_for(is_described, "the card of the worker that was killed to be forgotten")
 
 
-def test_tensorflow_traces_a_model_when_it_is_loaded_and_never_again(authored: Path) -> None:
-    found = json.loads((authored / "traces.json").read_text())
-    assert found["made"] > 0
-    assert found["since"] == 0
+def test_tensorflow_serves_the_exported_graph_and_needs_no_keras(authored: Path, tmp_path: Path) -> None:
+    served = {
+        "model_path": str(authored / "upright/finalModel.h5"),
+        "state_dir": str(tmp_path),
+        "engine": "tensorflow",
+        "labels": "healthy, powdery_mildew, rust",
+        "model_scale": "1/255",
+    }
+    prepare_served_model(Settings(_env_file=None, **served))
+    command = [sys.executable, "-c", _SERVED]
+    done = subprocess.run(command, cwd=ROOT, input=json.dumps(served), text=True, check=True, stdout=subprocess.PIPE)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["engine"], found["keras"]) == ("tensorflow", [])
     assert found["shift"] < 1e-5
+    assert found["sum"] == pytest.approx(16)
 
 
 def test_what_cannot_be_known_is_asked_for(authored: Path, tmp_path: Path) -> None:

@@ -56,12 +56,13 @@ def test_a_folder_is_copied_as_it_lies(scheme: str, s3: S3Server, tmp_path: Path
     assert _files(copy) == content
 
 
-def test_a_single_file_is_copied_with_what_belongs_to_it(s3: S3Server, tmp_path: Path) -> None:
-    content = {"card.toml": CARD.encode(), "leaf.keras": LARGE, "golden/a.jpg": b"photo"}
-    for name, data in {**content, "other.keras": b"x", "notes/a.txt": b"x"}.items():
-        s3.put(f"models/{name}", data)
-    copy = fetch_model(_settings(s3, tmp_path, f"s3://{BUCKET}/models/leaf.keras"))
-    assert copy.name == "leaf.keras"
+@pytest.mark.parametrize("name", ["leaf.keras", "leaf.hdf5", "leaf.tflite", "leaf.joblib"])
+def test_a_single_file_is_copied_with_what_belongs_to_it(name: str, s3: S3Server, tmp_path: Path) -> None:
+    content = {"card.toml": CARD.encode(), name: LARGE, "golden/a.jpg": b"photo"}
+    for key, data in {**content, "other.keras": b"x", "notes/a.txt": b"x"}.items():
+        s3.put(f"models/{key}", data)
+    copy = fetch_model(_settings(s3, tmp_path, f"s3://{BUCKET}/models/{name}"))
+    assert copy.name == name
     assert _files(copy.parent) == content
 
 

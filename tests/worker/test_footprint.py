@@ -14,7 +14,7 @@ from shared.limits import usable_memory_bytes
 from shared.settings import Settings
 from tests.conftest import LEAF_HEALTH
 from worker import footprint
-from worker.footprint import loading_with_tensorflow
+from worker.footprint import loading_with_tensorflow, serving_with_tensorflow
 from worker.prepare import prepare_served_model
 from worker.registry import load_served_model
 
@@ -76,6 +76,16 @@ def test_of_a_keras_file_the_weights_are_read_beside_those_made_at_random(tmp_pa
     # Keras compresses none; into one that somebody else compressed nobody looks
     expected = weights.stat().st_size + (4000 + 32) + 3 * 4000 if compression == zipfile.ZIP_STORED else 0
     assert found == expected
+
+
+def test_of_other_formats_the_file_itself_counts(tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(992))
+    assert loading_with_tensorflow(tmp_path / "model.tflite") - _NOTHING == 1000
+    (tmp_path / "saved/variables").mkdir(parents=True)
+    for file in ("saved/saved_model.pb", "saved/variables/variables.data-00000-of-00001"):
+        (tmp_path / file).write_bytes(b"x" * 500)
+    assert loading_with_tensorflow(tmp_path / "saved") - _NOTHING == 1000
+    assert serving_with_tensorflow(tmp_path / "saved") < loading_with_tensorflow(tmp_path / "saved")
 
 
 def test_a_file_that_is_no_model_is_left_to_keras_to_refuse(tmp_path: Path) -> None:

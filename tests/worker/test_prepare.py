@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import OperatorError
+from shared.logs import configure_logging
 from shared.settings import Settings
 from tests.conftest import LEAF_HEALTH
 from worker import prepare
@@ -70,3 +71,38 @@ def test_a_model_folder_that_cannot_be_written_is_said(here: Settings, model: Pa
     (model / "prepared").write_text("in the way")
     with pytest.raises(OperatorError, match="cannot be copied to"):
         prepare_served_model(here, beside=True)
+
+
+@pytest.mark.usefixtures("_no_tensorflow")
+def test_what_was_found_out_about_a_card_is_shown_and_prepares_nothing_anew(here: Settings, model: Path) -> None:
+    prepare_served_model(here)
+    with (model / "card.toml").open("a", encoding="utf-8") as card:
+        card.write("\n[checked]\nphotos = 80\n")
+    prepare_served_model(here)
+    assert load_served_model(here).card.checked == {"photos": 80}
+
+
+def test_a_receipt_tells_how_far_the_engine_is_from_the_framework(here: Settings) -> None:
+    prepare_served_model(here)
+    verified = load_served_model(here).receipt["verified"]
+    assert verified.keys() == {"largest_shift", "images"}
+    assert verified["images"] > 1
+
+
+@pytest.mark.usefixtures("_no_tensorflow")
+def test_a_pickled_model_is_opened_only_where_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaf.joblib").write_bytes(b"\x80\x04\x95" + b"." * 100)
+    settings = _settings(tmp_path / "var", tmp_path / "leaf.joblib")
+    with pytest.raises(OperatorError, match=r"runs whatever code its maker put in.*MODEL_ALLOW_PICKLE=true"):
+        prepare_served_model(settings)
+    configure_logging("INFO")
+    with pytest.raises(OperatorError, match="no TensorFlow here"):
+        prepare_served_model(settings.model_copy(update={"model_allow_pickle": True}))
+    assert "taking a pickled model" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_no_tensorflow")
+def test_what_is_no_model_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "leaf.keras").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(OperatorError, match=r"leaf\.keras cannot be served: it is a Git LFS pointer"):
+        prepare_served_model(_settings(tmp_path / "var", tmp_path / "leaf.keras"))

@@ -1,4 +1,4 @@
-"""Cards of bare files, cards that must fit, and which prepared model is pointed to."""
+"""Which engine is chosen, by what evidence, and which prepared model is pointed to."""
 
 from pathlib import Path
 from typing import Any
@@ -13,53 +13,13 @@ from shared.settings import Settings
 from tests.worker.bench import card
 from worker.engines.openvino import OpenVinoEngine
 from worker.preprocessing import Float32Array
+from worker.probes import largest_shift, probe_images, require_probabilities
 from worker.proof import choose_engine
 from worker.registry import point_to, prepared_folder
-from worker.served import ModelFacts, Source, derive_card, require_fit
-
-FACTS = ModelFacts(width_px=8, height_px=4, channels=3, outputs=2, rescales=False)
-SOURCE = Source("leaf", Path("leaf.keras"), None, ())
 
 
 def _settings(**changes: Any) -> Settings:
     return Settings(_env_file=None, **{"labels": "healthy, rust", "model_scale": "1/255", **changes})
-
-
-def test_a_bare_files_card_comes_from_its_facts_and_the_settings() -> None:
-    found = derive_card(SOURCE, _settings(), "ab" * 32, FACTS)
-    assert (found.width_px, found.height_px, found.label_ids) == (8, 4, ["healthy", "rust"])
-    assert (found.version, found.sha256, found.scale) == ("ab" * 6, "ab" * 32, "1/255")
-    assert found.assumed
-    require_fit(found, FACTS)
-
-
-@pytest.mark.parametrize(
-    ("settings", "facts", "sentence"),
-    [
-        ({"labels": "healthy"}, {}, "LABELS"),
-        ({"labels": ""}, {}, "LABELS"),
-        ({"labels": "a,a"}, {}, "same id"),
-        ({"model_scale": ""}, {}, "MODEL_SCALE"),
-        ({"model_scale": "255"}, {}, "MODEL_SCALE"),
-        ({"model_interpolation": "cubic"}, {}, "interpolation"),
-        ({"image_width_px": 9}, {}, "IMAGE_WIDTH_PX"),
-        ({}, {"height_px": None}, "IMAGE_HEIGHT_PX"),
-    ],
-)
-def test_what_cannot_be_known_is_asked_for(settings: dict[str, Any], facts: dict[str, Any], sentence: str) -> None:
-    known = ModelFacts(**{"width_px": 8, "height_px": 4, "channels": 3, "outputs": 2, "rescales": False, **facts})
-    with pytest.raises(OperatorError, match=sentence):
-        derive_card(SOURCE, _settings(**settings), "ab", known)
-
-
-@pytest.mark.parametrize(
-    ("changes", "side"), [({"width_px": 9}, "width_px"), ({"height_px": 9}, "height_px"), ({"channels": 1}, "channels")]
-)
-def test_a_card_that_does_not_fit_its_model_is_refused(changes: dict[str, Any], side: str) -> None:
-    with pytest.raises(OperatorError, match=side):
-        require_fit(card(**changes), FACTS)
-    with pytest.raises(OperatorError, match="2 labels"):
-        require_fit(card(), ModelFacts(8, 4, 3, 5, rescales=False))
 
 
 def _model(folder: Path) -> None:
@@ -96,10 +56,26 @@ def test_an_engine_that_disagrees_does_not_serve(tmp_path: Path) -> None:
         choose_engine(card(), tmp_path, probe, truth[:, ::-1], _settings(engine="openvino"), golden=True)
 
 
-def test_outputs_that_are_no_probabilities_are_refused_before_any_engine(tmp_path: Path) -> None:
-    probe, truth = _probe_and_truth()
+def test_a_tie_between_two_classes_is_no_disagreement_and_a_lead_is() -> None:
+    even, near = np.float32([[0.5, 0.5]]), np.float32([[0.50001, 0.49999]])
+    assert largest_shift(near, even, card()) < 1e-4
+    assert largest_shift(np.float32([[0.45, 0.55]]), np.float32([[0.55, 0.45]]), card()) == np.inf
+
+
+def test_outputs_that_are_no_probabilities_are_refused_before_any_engine() -> None:
+    _, truth = _probe_and_truth()
+    require_probabilities(truth, card())
     with pytest.raises(OperatorError, match="probabilities"):
-        choose_engine(card(), tmp_path, probe, truth * 5, _settings(), golden=True)
+        require_probabilities(truth * 5, card())
+
+
+def test_the_probe_shows_more_than_smooth_pictures() -> None:
+    probe = probe_images(card(scale="none"), ())
+    assert probe.shape[1:] == (4, 8, 3)
+    spread = probe.std((1, 2, 3))
+    assert (spread == 0).sum() == 2  # black and white
+    assert probe.min() == 0
+    assert probe.max() == 255
 
 
 def test_the_pointer_moves_and_drops_what_was_before(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from worker.engines import in_micro_batches
 from worker.preprocessing import Float32Array
 
 # OpenVINO's package brings in its converter, which reports every import to Google Analytics unless somebody has opted
-# out. Of the two the first is half of the start (150 of 230 ms, 16 MB), so only `convert_saved_model` has it.
+# out. Of the two the first is half of the start (150 of 230 ms, 16 MB), so only `convert_model` has it.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
@@ -36,11 +36,9 @@ class OpenVinoEngine:
         core = ov.Core()
         self.precision = precision if precision in offered_precisions(core) else FULL_PRECISION
         self.micro_batch = max(micro_batches)
-        self._requests = {
-            size: _compile(core, model_xml, size, self.precision, threads).create_infer_request()
-            for size in sorted(micro_batches)
-        }
-        self._outputs = self._requests[self.micro_batch].get_output_tensor().size // self.micro_batch
+        compiled = {size: _compile(core, model_xml, size, self.precision, threads) for size in sorted(micro_batches)}
+        self._requests = {size: model.create_infer_request() for size, model in compiled.items()}
+        self._outputs = compiled[self.micro_batch].output(0).partial_shape[-1].get_length()
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
@@ -61,13 +59,20 @@ def offered_precisions(core: ov.Core | None = None) -> list[str]:
     return [hint for capability, hint in _REDUCED.items() if capability in capabilities] + [FULL_PRECISION]
 
 
-def convert_saved_model(saved_model: Path, target_xml: Path) -> None:
-    """Writes OpenVINO's form of a SavedModel: one .xml and one .bin beside it, weights in float32."""
+def convert_model(exported: Path, target_xml: Path) -> None:
+    """Writes OpenVINO's form of a SavedModel or .tflite: one .xml and one .bin beside it, weights in float32.
+
+    Raises:
+        ValueError: it takes or gives 8-bit integers, which OpenVINO computes in other steps.
+    """
     if sys.modules.get("openvino.tools.ovc") is None:
         sys.modules.pop("openvino.tools.ovc", None)
-    from openvino.tools.ovc import convert_model
+    from openvino.tools import ovc
 
-    ov.save_model(convert_model(saved_model), target_xml, compress_to_fp16=False)
+    model = ovc.convert_model(exported)
+    if not all(port.element_type.is_real() for port in (*model.inputs, *model.outputs)):
+        raise ValueError("it takes or gives 8-bit integers")
+    ov.save_model(model, target_xml, compress_to_fp16=False)
 
 
 def _compile(core: ov.Core, model_xml: Path, size: int, precision: str, threads: int) -> ov.CompiledModel:
