@@ -1,0 +1,128 @@
+"""The search: what the numbers mean first, then how they are resized; never the full product of all mistakes.
+
+Scale, colour order and label order hide one another, so they are tried together; every way to resize is then tried
+by itself around the best of them. On a slow model a part of the photos picks the finalists, which see all of them.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from worker.check.answers import Answers
+from worker.check.contracts import SWAPPED, Contract, geometry_contracts, value_contracts
+from worker.check.evidence import Comparison, Evidence, Floats, Ints, compare, gather, read_with, with_labels_moved
+
+_PATIENCE_SECONDS: Final = 300.0  # a round that would take longer begins with a part of the photos
+_SCREEN_PER_CLASS: Final = 8  # with fewer the right contract might be missed
+_FINALISTS: Final = 5
+_ROUNDS: Final = 3  # of ways to resize: each changes one entry at most
+
+# significance, over the number of contracts tried (Bonferroni), and an effect that is worth an alarm
+_CHANCE: Final = 0.01
+_GAIN: Final = 0.05  # of balanced accuracy
+_NATS: Final = 0.05  # of log-likelihood a photo, with
+_LIKELY_MEAN: Final = 0.05  # chance of that mean, and
+_SMALL_GAIN: Final = 0.02  # of balanced accuracy: answers that are only surer may be so of wrong numbers, too
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was tried, and what came of it."""
+
+    declared: Evidence
+    best: Evidence  # the declared one, unless another is clearly better
+    tried: list[Evidence]  # on all photos, the declared one first
+    screened_out: list[Contract] = field(default_factory=list)  # on a part of them
+
+
+class Search:
+    """Looks for a contract that the photos support better than the declared one."""
+
+    def __init__(self, answers: Answers, declared: Contract) -> None:
+        """Takes the answers, those under the declared contract among them."""
+        self._answers = answers
+        self._declared = declared
+        self._truth = answers.truth
+        self._all: Ints = np.arange(len(answers.photos))
+        self._known: dict[tuple[object, ...], Evidence] = {}
+        self._screened_out: list[Contract] = []
+        swappable = declared.card.width_px != declared.card.height_px and answers.takes(
+            Contract(declared.card, SWAPPED)
+        )
+        self._values = value_contracts(declared, swappable=swappable)
+        geometry = geometry_contracts(declared, turned=answers.turned)
+        self._contracts = len(self._values) + len(geometry)
+        answers.plan(self._cost(len(self._values)) + self._cost(len(geometry)))
+
+    def run(self) -> Findings:
+        """Tries the plausible contracts."""
+        declared = self._on_all([self._declared], "as declared")[0]
+        values = self._round(self._values, "scale, colour and label order")
+        best = self._better(declared, [declared, *values])
+        for _ in range(_ROUNDS):
+            geometry = geometry_contracts(best.contract, turned=self._answers.turned)
+            better = self._better(best, self._round(geometry, "ways to resize"))
+            if better is best:
+                break
+            best = better
+        return Findings(declared, best, list(self._known.values()), self._screened_out)
+
+    def _better(self, than: Evidence, candidates: list[Evidence]) -> Evidence:
+        """The best supported of those that are clearly better; `than` itself if there is none."""
+        moved = [with_labels_moved(evidence) for evidence in candidates]
+        both = [*candidates, *(evidence for evidence in moved if evidence)]
+        clear = [one for one in both if clearly_better(compare(than, one), self._contracts)]
+        return max([than, *clear], key=lambda evidence: evidence.score(self._declared))
+
+    def _round(self, contracts: list[Contract], doing: str) -> list[Evidence]:
+        """The evidence on all photos; on a slow model of those contracts alone that did best on some of them."""
+        some = self._some(len(contracts))
+        if len(some) < len(self._all):
+            asked = self._answers.get(contracts, some, f"{doing}, on some photos")
+            pairs = zip(contracts, asked, strict=True)
+            screened = [self._evidence(contract, rows, some) for contract, rows in pairs]
+            finalists = sorted(np.argsort([-self._promise(one) for one in screened])[:_FINALISTS])
+            self._screened_out += [one for place, one in enumerate(contracts) if place not in finalists]
+            contracts = [contracts[place] for place in finalists]
+        return self._on_all(contracts, doing)
+
+    def _promise(self, evidence: Evidence) -> float:
+        moved = with_labels_moved(evidence)
+        return max(one.score(self._declared) for one in (evidence, moved) if one)
+
+    def _on_all(self, contracts: list[Contract], doing: str) -> list[Evidence]:
+        answers = self._answers.get(contracts, self._all, doing)
+        pairs = zip(contracts, answers, strict=True)
+        evidence = [self._evidence(contract, rows, self._all) for contract, rows in pairs]
+        for one in evidence:
+            self._known.setdefault(one.contract.feeding, one)
+        return evidence
+
+    def _evidence(self, contract: Contract, answers: Floats, photos: Ints) -> Evidence:
+        """The photos' classes are places among the declared labels; the contract may have them in another order."""
+        labels = self._declared.card.labels
+        read = gather(replace(contract, card=replace(contract.card, labels=labels)), answers, self._truth[photos])
+        return read if contract.card.labels == labels else read_with(read, contract.card.labels)
+
+    def _some(self, contracts: int) -> Ints:
+        """As many photos of each class as so many contracts may be tried on in time."""
+        affordable = _PATIENCE_SECONDS / max(contracts * self._answers.seconds_per_answer, 1e-9)
+        classes = np.unique(self._truth)
+        most = max(_SCREEN_PER_CLASS, int(affordable / len(classes)))
+        places = [np.flatnonzero(self._truth == label) for label in classes]
+        # spread over the folder: neighbours in it are often of one camera
+        spread = [one[np.linspace(0, len(one) - 1, min(most, len(one))).astype(int)] for one in places]
+        return np.sort(np.concatenate(spread))
+
+    def _cost(self, contracts: int) -> int:
+        some = len(self._some(contracts))
+        return contracts * some + min(_FINALISTS, contracts) * (len(self._all) - some)
+
+
+def clearly_better(comparison: Comparison, contracts: int) -> bool:
+    """Whether a comparison that is one of so many is significant, and the effect worth an alarm."""
+    level = _CHANCE / max(contracts, 1)
+    more_right = comparison.p_accuracy < level and comparison.gain >= _GAIN
+    surer = comparison.p_likelihood < level and comparison.p_mean < _LIKELY_MEAN and comparison.nats >= _NATS
+    return more_right or (surer and comparison.gain >= _SMALL_GAIN)
