@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from shared.errors import OperatorError
-from turno import keys
+from turno import keys, models
 
 if TYPE_CHECKING:
     from turno.client import Turno
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it prints local variables, and a secret may be among them
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 _REFUSED = 2
 _Url = Annotated[str, typer.Option(envvar="TURNO_URL", help="Where the service is.")]
 _Key = Annotated[str | None, typer.Option(envvar="TURNO_API_KEY", show_default=False, help="Its key, if it wants one.")]
