@@ -32,7 +32,10 @@ def require_fit(card: Card, facts: ModelFacts) -> None:
             )
     one_for_two = facts.outputs == 1 and len(card.labels) == 2 and card.activation in ("sigmoid", "logits")
     if facts.outputs != len(card.labels) and not one_for_two:
-        raise OperatorError(f"The card has {len(card.labels)} labels, the model has {facts.outputs} outputs.")
+        advice = "a model of one number that stands for no class is no classifier"
+        if facts.outputs > 1:
+            advice = "name each output once, in the order of training (Keras: alphabetical by folder)"
+        raise OperatorError(f"The card has {len(card.labels)} labels, the model has {facts.outputs} outputs: {advice}.")
     require_activation(card.activation, facts)
     if facts.takes_bytes and card.scale != "none":
         raise OperatorError(f'The model takes whole numbers from 0 to 255: scale must be "none", not {card.scale}.')

@@ -15,6 +15,8 @@ from worker.conversion import translate_for_openvino
 from worker.engines.openvino import OpenVinoEngine
 from worker.probes import largest_shift
 
+pytestmark = pytest.mark.timeout(400)  # the first test waits for TensorFlow to make and convert the models
+
 
 @pytest.fixture(scope="module")
 def authored(tmp_path_factory: pytest.TempPathFactory) -> Path:

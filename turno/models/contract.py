@@ -95,7 +95,7 @@ def finished(card: Card, name: str, file: str, labels: list[str], told: Told) ->
     for key in ("mean", "deviation"):
         if len(said.get(key, ())) == 1:  # one number for all channels
             said[key] *= card.channels
-    assumed = [text for text in card.assumed if not _is_told(text, said)]
+    assumed = [text for text in card.assumed if text.partition(": ")[0] not in said]
     mentioned = {text.partition(":")[0] for text in (*card.derived, *assumed)} | said.keys()
     if said.get("interpolation") == "nearest":  # which has nothing to average
         mentioned.add("antialias")
@@ -114,12 +114,6 @@ def finished(card: Card, name: str, file: str, labels: list[str], told: Told) ->
 def proven_alike(one: Card, other: Card) -> bool:
     """Whether engines that agree under one card agree under the other."""
     return all(getattr(one, key) == getattr(other, key) for key in _COMPARED)
-
-
-def _is_told(assumed: str, said: dict[str, Any]) -> bool:
-    """Whether an assumption is none, for somebody said it; a warning about what was said stays."""
-    key, _, value = assumed.partition(": ")
-    return key in said and (key not in _SETTINGS or value == _word(said[key]))
 
 
 def _word(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Takes the Keras model out of a `.joblib` or `.pkl` file, in a process of its own that knows no secret."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ def unpickle_to_keras(path: Path, target: Path) -> Path:
     """Writes the one model in a pickle into the folder `target`, as the .keras, .h5 or SavedModel that it embeds.
 
     The risk: a pickle is a program, and whoever wrote it decides what it does. Here nothing it names is imported or
-    called but numpy's arrays (see `worker.readers.inert`), in a process without environment and with bounded time.
+    called but numpy's arrays (see `worker.readers.inert`), in a process without the environment and with bounded time.
     That is a fence and not a sandbox, with this user's files behind it: unpickle only what you would also run.
 
     Raises:
@@ -23,7 +24,7 @@ def unpickle_to_keras(path: Path, target: Path) -> Path:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "worker.readers.inert", str(path.absolute()), str(target.absolute())],
-            env={},
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},  # and no secret
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
