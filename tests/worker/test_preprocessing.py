@@ -104,7 +104,7 @@ def test_a_scaled_decode_differs_by_little_from_the_full_one(size_px: tuple[int,
     data = encoded(picture(width_px=size_px[0], height_px=size_px[1]), "JPEG", quality=92)
     with Image.open(io.BytesIO(data)) as image:
         full = np.asarray(image.convert("RGB").resize((8, 4), Image.Resampling.BILINEAR), np.float32)
-    assert np.abs(_array(data, scale="none") - full).max() <= 1
+    assert np.abs(_array(data, scale="none") - full).max() <= 2
 
 
 @pytest.mark.parametrize(("interpolation", "fit"), TENSORFLOW)
