@@ -3,12 +3,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shared.errors import OperatorError
 from shared.logs import configure_logging
 from shared.settings import Settings
 from tests.conftest import LEAF_HEALTH
+from tests.worker.test_read_keras import ANSWERS, MODELS, images
 from worker import prepare
 from worker.prepare import prepare_served_model
 from worker.registry import load_served_model
@@ -99,6 +101,17 @@ def test_a_pickled_model_is_opened_only_where_allowed(tmp_path: Path, capsys: py
     with pytest.raises(OperatorError, match="no TensorFlow here"):
         prepare_served_model(settings.model_copy(update={"model_allow_pickle": True}))
     assert "taking a pickled model" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(300)  # it starts TensorFlow
+def test_a_pickled_model_of_keras_2_serves_where_it_is_allowed(tmp_path: Path) -> None:
+    settings = _settings(tmp_path / "var", MODELS / "keras-2.15.joblib")
+    settings = settings.model_copy(update={"model_allow_pickle": True, "labels": "a,b,c"})
+    prepare_served_model(settings)
+    served, expected = load_served_model(settings), ANSWERS["keras-2.15.joblib"]
+    answers = served.engine.predict(images()[: len(expected)])
+    np.testing.assert_allclose(answers, expected, atol=1e-4)
+    assert served.card.scale == "none"
 
 
 @pytest.mark.usefixtures("_no_tensorflow")
