@@ -8,10 +8,12 @@ import tensorflow as tf
 Tensor = Any
 
 # Shares of a batch that get each change.
-EXCHANGE_OUTLINED = 0.4
-EXCHANGE_CENTRE = 0.15
+EXCHANGE_LAB = 0.7
+EXCHANGE_FIELD = 0.2
 ERASE = 0.3
-BLANK_NOT_LEAF = 0.08
+GREY = 0.05
+SHADOW = 0.25
+RECOLOUR = 0.15
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Warp:
     turn: float
 
 
-PHOTO_WARP = Warp(zoom_low=-0.5, zoom_high=0.1, aspect=0.25, turn=0.3)
+PHOTO_WARP = Warp(zoom_low=-0.6, zoom_high=0.3, aspect=0.45, turn=0.3)
 BACKGROUND_WARP = Warp(zoom_low=-1.0, zoom_high=0.0, aspect=0.3, turn=0.2)
 
 
@@ -53,7 +55,7 @@ class Augmenter:
         return tf.cast(self._uniform([count, 1, 1, 1]) < share, tf.float32)
 
     def _view(self, images: Tensor, warp: Warp) -> Tensor:
-        """Look at (B,S,S,C) through a random turned, flipped, zoomed window, (B,px,px,C)."""
+        """Look at (B,S,S,C) through a random turned, flipped, zoomed, tilted window, (B,px,px,C)."""
         count = tf.shape(images)[0]
         side = tf.cast(tf.shape(images)[1], tf.float32)
         zoom = self._within([count], warp.zoom_low, warp.zoom_high)
@@ -71,10 +73,10 @@ class Augmenter:
         middle = (self.px - 1) / 2
         a2 = (side - 1) / 2 + shift_x - (a0 + a1) * middle
         b2 = (side - 1) / 2 + shift_y - (b0 + b1) * middle
-        zero = tf.zeros_like(a0)
+        tilt = self._within([count, 2], -0.15, 0.15) / self.px
         return tf.raw_ops.ImageProjectiveTransformV3(
             images=images,
-            transforms=tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1),
+            transforms=tf.stack([a0, a1, a2, b0, b1, b2, tilt[:, 0], tilt[:, 1]], axis=1),
             output_shape=[self.px, self.px],
             fill_value=0.0,
             interpolation="BILINEAR",
@@ -88,24 +90,43 @@ class Augmenter:
         return x * tf.exp(gain + self._within([count, 1, 1, 3], -balance, balance))
 
     def _colour(self, x: Tensor) -> Tensor:
-        """Change light, white balance, contrast, saturation and gamma of (B,H,W,3) in 0..1."""
+        """Change light, white balance, contrast, saturation, primaries and tone of (B,H,W,3) in 0..1."""
         count = tf.shape(x)[0]
-        x = self._light(x, 0.25, 0.1)
+        x = self._light(x, 0.35, 0.15)
         # A parabola bends the tones much like a gamma curve and costs a tenth of a power.
         x = x + self._within([count, 1, 1, 1], -0.3, 0.3) * x * (1.0 - x)
         mean = tf.reduce_mean(x[:, ::4, ::4], axis=[1, 2, 3], keepdims=True)
         grey = tf.reduce_mean(x, axis=3, keepdims=True)
-        contrast = tf.exp(self._within([count, 1, 1, 1], -0.25, 0.25))
-        colour = contrast * tf.exp(self._within([count, 1, 1, 1], -0.3, 0.25))
-        return mean + contrast * (grey - mean) + colour * (x - grey)
+        contrast = tf.exp(self._within([count, 1, 1, 1], -0.35, 0.3))
+        colour = contrast * tf.exp(self._within([count, 1, 1, 1], -0.5, 0.3))
+        # Cameras differ in their primaries: the three differences from grey run into each other a little.
+        tint = x - grey
+        tint = tint + self._within([count, 1, 1, 3], -0.15, 0.15) * tf.roll(tint, 1, axis=3)
+        colour = colour * (1.0 - self._chance(count, GREY))
+        return mean + contrast * (grey - mean) + colour * tint
 
-    def _focus(self, x: Tensor) -> Tensor:
-        """Blur or sharpen (B,H,W,3) a little."""
+    def _recolour(self, x: Tensor, not_leaf: Tensor) -> Tensor:
+        """Give some of (B,H,W,3) the mean and spread of its neighbour's colours: leaves half, other things all."""
         count = tf.shape(x)[0]
-        soft = tf.nn.avg_pool2d(x, 3, 1, "SAME")
-        # Most photos stay as they are; the rest go from sharpened to out of focus.
-        amount = self._chance(count, 0.3 * self.strength) * self._uniform([count, 1, 1, 1], -0.5, 1.0)
-        return x + amount * (soft - x)
+        seen = x[:, ::4, ::4]
+        mean = tf.reduce_mean(seen, axis=[1, 2], keepdims=True)
+        spread = tf.math.reduce_std(seen, axis=[1, 2], keepdims=True) + 0.02
+        ratio = tf.clip_by_value(tf.roll(spread, 1, axis=0) / spread, 0.5, 2.0)
+        other = (x - mean) * ratio + tf.roll(mean, 1, axis=0)
+        bare = not_leaf[:, None, None, None]
+        amount = self._chance(count, RECOLOUR) * self._uniform([count, 1, 1, 1]) * (0.4 + 0.6 * bare)
+        return x + amount * (other - x)
+
+    def _shadow(self, x: Tensor) -> Tensor:
+        """Let light fall off across some of (B,H,W,3), from a soft slope to the edge of a shadow."""
+        count = tf.shape(x)[0]
+        axis = tf.linspace(-1.0, 1.0, self.px)
+        turn = self._uniform([count, 1, 1], 0.0, 6.2832)
+        across = axis[None, :, None] * tf.cos(turn) + axis[None, None, :] * tf.sin(turn)
+        sharp = tf.exp(self._uniform([count, 1, 1], 0.3, 3.5))
+        dark = tf.sigmoid((across - self._uniform([count, 1, 1], -0.8, 0.8)) * sharp)[..., None]
+        depth = self._chance(count, SHADOW) * self._within([count, 1, 1, 1], 0.0, 0.7)
+        return x * (1.0 - depth * dark)
 
     def _noise(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Make sensor noise for some of the batch, (B,1,1,1) times one field (1,px,px,3)."""
@@ -132,17 +153,6 @@ class Augmenter:
             x = x + patch * (self._uniform([count, 1, 1, 3]) - x)
         return x
 
-    def _blank(self, x: Tensor, not_leaf: Tensor) -> Tensor:
-        """Turn a few of the leafless (B,H,W,3) into plain walls, sheets and dark frames."""
-        count = tf.shape(x)[0]
-        colour = self._uniform([count, 1, 1, 3])
-        slope = self._uniform([count, 1, 1, 2], -0.3, 0.3)
-        axis = tf.linspace(-0.5, 0.5, self.px)
-        shade = axis[None, :, None, None] * slope[..., :1]
-        shade = shade + axis[None, None, :, None] * slope[..., 1:]
-        chosen = self._chance(count, BLANK_NOT_LEAF) * not_leaf[:, None, None, None]
-        return x + chosen * (tf.clip_by_value(colour + shade, 0.0, 1.0) - x)
-
     def _behind(self, backgrounds: Tensor, exchange: Tensor) -> Tensor:
         """View backgrounds (B,S,S,3) where exchange (B,) is set, and black elsewhere, in 0..255."""
         # Only pictures that need a background pay for one.
@@ -156,19 +166,18 @@ class Augmenter:
         self,
         photos: Tensor,
         masks: Tensor,
-        outlined: Tensor,
+        lab: Tensor,
         backgrounds: Tensor,
         not_leaf: Tensor,
     ) -> Tensor:
         """Mix uint8 (B,S,S,3), masks (B,S,S) and backgrounds (B,S,S,3) to float32 (B,px,px,3)."""
         count = tf.shape(photos)[0]
         layers = tf.concat([photos, masks[..., None]], axis=3)
-        share = tf.where(outlined > 0, EXCHANGE_OUTLINED, EXCHANGE_CENTRE)
+        share = tf.where(lab > 0, EXCHANGE_LAB, EXCHANGE_FIELD)
         exchange = tf.cast(self._uniform([count]) < share, tf.float32)
         layers = self._view(layers, PHOTO_WARP)
         behind = self._behind(backgrounds, exchange)
-        amount, field = self._noise(count)
-        return self._finish(layers, behind, exchange, not_leaf, amount, field)
+        return self._finish(layers, behind, exchange, not_leaf, *self._noise(count))
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def _finish(
@@ -180,11 +189,11 @@ class Augmenter:
         amount: Tensor,
         field: Tensor,
     ) -> Tensor:
-        """Lay uint8 (B,px,px,4) over (B,px,px,3), then change colour, focus and corners."""
+        """Lay uint8 (B,px,px,4) over (B,px,px,3), then change palette, corners, light and colours."""
         layers = tf.cast(layers, tf.float32) / 255.0
         # A background of its own light keeps the seam from giving the exchange away.
         behind = self._light(behind / 255.0, 0.4, 0.2)
         keep = 1.0 - exchange[:, None, None, None] * (1.0 - layers[..., 3:])
         x = keep * layers[..., :3] + (1.0 - keep) * behind
-        x = self._focus(self._erase(self._blank(x, not_leaf)))
-        return tf.clip_by_value(self._colour(x) + amount * field, 0.0, 1.0)
+        x = self._erase(self._recolour(x, not_leaf))
+        return tf.clip_by_value(self._colour(self._shadow(x)) + amount * field, 0.0, 1.0)

@@ -1,6 +1,7 @@
 """The photographs: the manifest, and loading whole photos exactly as the service does."""
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,12 @@ NOT_LEAF = LABELS.index("not_leaf")
 HEALTHY = LABELS.index("healthy")
 IMAGE_PX = 180
 FIELD_CROPS = ("bean", "blackgram")
+LAB_CROPS = ("apple", "cherry")
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Photo:
     def split(self) -> str:
         """Name the split: train, validation or test."""
         return self.file.split("/", 1)[0]
+
+    @property
+    def crop_and_class(self) -> str:
+        """Name both, for tables."""
+        return f"{self.crop} {LABELS[self.label]}"
 
 
 def data_dir(given: str | None) -> Path:
@@ -96,12 +104,24 @@ def load_photo(path: Path, px: int) -> Bytes:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def load_photos(folder: Path, photos: Sequence[Photo], px: int) -> Bytes:
-    """Load photos into uint8 (N,px,px,3)."""
+def worsened(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Send a photo through fewer pixels and a coarse JPEG, as messengers do."""
+    small = image.resize([max(48, round(side * random.uniform(0.35, 1.0))) for side in image.size])
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=int(random.integers(15, 70)))
+    return Image.open(buffer).convert("RGB")
+
+
+def load_photos(folder: Path, photos: Sequence[Photo], px: int, worse: float = 0.0) -> Bytes:
+    """Load photos into uint8 (N,px,px,3), a share of them made worse, always the same ones."""
     out = np.empty((len(photos), px, px, 3), np.uint8)
 
     def fill(index: int) -> None:
-        out[index] = load_photo(folder / photos[index].file, px)
+        image = open_photo(folder / photos[index].file)
+        random = np.random.default_rng([px, index])
+        if random.random() < worse:
+            image = worsened(image, random)
+        out[index] = np.asarray(image.resize((px, px), Image.Resampling.BILINEAR))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(fill, range(len(photos))))

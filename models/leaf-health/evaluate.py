@@ -3,15 +3,14 @@
 import argparse
 import json
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from data import HERE, LABELS, Ints, Photo, data_dir, labels_of, load_photo, of_split, read_manifest
-from pictures import draw_confusion, draw_failures, draw_history
+from data import HERE, LABELS, NOT_LEAF, Ints, Photo, Texts, data_dir, labels_of, load_photo, of_split, read_manifest
+from judging import judging_copies
+from pictures import draw_confusion, draw_failures, draw_history, draw_reliability
 from scores import Probabilities, accuracy, calibrate, confusion, ece, macro_f1, nll, per_class
 from service import Classifier
 from visibility import compare_views
@@ -50,14 +49,17 @@ def calibration(guess: Probabilities, calibrated: Probabilities, truth: Ints) ->
     }
 
 
-def verdicts(calibrated: Probabilities, truth: Ints, diagnosed_at: float) -> dict[str, float]:
-    """Measure how many photos get a firm verdict, and how often it is right."""
-    sure = calibrated.max(axis=1) >= diagnosed_at
-    right = calibrated.argmax(axis=1) == truth
+def verdicts(kinds: Texts, guess: Probabilities, truth: Ints) -> dict[str, float]:
+    """Measure the verdicts: leaves accepted, other things rejected, and how often a firm diagnosis is right."""
+    sure, leaf = kinds == "diagnosed", truth != NOT_LEAF
+    right = guess.argmax(axis=1) == truth
     return {
-        "diagnosed_share": float(sure.mean()),
-        "right_when_diagnosed": float(right[sure].mean()) if sure.any() else 0.0,
-        "right_when_not_diagnosed": float(right[~sure].mean()) if (~sure).any() else 0.0,
+        "leaves_accepted": float((kinds[leaf] != "not_recognised").mean()),
+        "not_leaf_rejected": float((kinds[~leaf] == "not_recognised").mean()),
+        "not_leaf_diagnosed": float((kinds[~leaf] == "diagnosed").mean()),
+        "leaves_diagnosed": float((kinds[leaf] == "diagnosed").mean()),
+        "leaves_right_when_diagnosed": float(right[leaf & sure].mean()),
+        "leaves_wrongly_diagnosed": float((leaf & sure & ~right).sum() / leaf.sum()),
     }
 
 
@@ -71,6 +73,20 @@ def by_group(photos: list[Photo], predicted: Ints, key: str) -> dict[str, dict[s
             "photos": int((groups == name).sum()),
         }
         for name in np.unique(groups)
+    }
+
+
+def measure_harder(classifier: Classifier, folder: Path, photos: list[Photo]) -> dict[str, Any]:
+    """Compute the main figures on harder copies, which stand for other fields."""
+    inputs, truth = judging_copies(folder, photos)[1]
+    guess = classifier.predict(inputs)
+    calibrated = calibrate(guess, classifier.card.temperature)
+    return {
+        "pictures": len(truth),
+        "macro_f1": macro_f1(truth, guess.argmax(axis=1)),
+        "ece": ece(calibrated, truth),
+        "nll": nll(calibrated, truth),
+        "verdicts": verdicts(classifier.verdicts(guess), guess, truth),
     }
 
 
@@ -90,24 +106,14 @@ def measure(classifier: Classifier, folder: Path, photos: list[Photo]) -> tuple[
             for name, row in zip(LABELS, confusion(truth, predicted), strict=True)
         },
         "calibration": calibration(guess, calibrated, truth),
-        "verdicts": verdicts(calibrated, truth, classifier.card.diagnosed_at),
+        "verdicts": verdicts(classifier.verdicts(guess), guess, truth),
         "per_crop": by_group(photos, predicted, "crop"),
         "per_cause": by_group(photos, predicted, "cause"),
+        "per_crop_and_class": by_group(photos, predicted, "crop_and_class"),
         "balanced_accuracy_by_visible_part": compare_views(inputs, photos, classifier.predict),
+        "harder": measure_harder(classifier, folder, photos),
     }
     return rounded(figures), guess
-
-
-def milliseconds_per_image(classifier: Classifier) -> float:
-    """Time the compiled network on single pictures on this machine, median of 100 calls."""
-    picture = tf.fill((1, classifier.card.height_px, classifier.card.width_px, 3), 0.5)
-    network = tf.function(lambda pixels: classifier.network(pixels, training=False))
-    times: list[float] = []
-    for _ in range(120):
-        started = time.perf_counter()
-        network(picture).numpy()
-        times.append((time.perf_counter() - started) * 1000)
-    return round(float(np.median(times[20:])), 2)
 
 
 def main() -> None:
@@ -115,10 +121,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", help="folder with manifest.csv; default: DATA_DIR")
     options.add_argument("--splits", default="validation,test")
+    options.add_argument("--model", type=Path, default=HERE, help="folder with card.toml")
     options.add_argument("--report", type=Path, default=HERE / "report")
     given = options.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    folder, classifier = data_dir(given.data), Classifier()
+    folder, classifier = data_dir(given.data), Classifier(given.model)
     photos = read_manifest(folder)
     given.report.mkdir(exist_ok=True)
     metrics: dict[str, Any] = {
@@ -126,6 +133,7 @@ def main() -> None:
         "parameters": int(classifier.network.count_params()),
         "temperature": classifier.card.temperature,
         "diagnosed_at": classifier.card.diagnosed_at,
+        "not_recognised_at": classifier.card.not_recognised_at,
     }
     for split in given.splits.split(","):
         chosen = of_split(photos, split)
@@ -136,9 +144,9 @@ def main() -> None:
     truth = labels_of(chosen)
     draw_confusion(truth, guess.argmax(axis=1), given.report / "confusion.png")
     calibrated = calibrate(guess, classifier.card.temperature)
+    draw_reliability({"raw": guess, "calibrated": calibrated}, truth, given.report / "reliability.png")
     draw_failures(folder, chosen, calibrated, truth, given.report / "failures.png")
-    draw_history(HERE / "report" / "history.csv", given.report / "history.png")
-    metrics["tensorflow_ms_per_image"] = milliseconds_per_image(classifier)
+    draw_history(given.model / "report" / "history.csv", given.report / "history.png")
     (given.report / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     LOG.info("The report is in %s.", given.report)
 

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from data import LABELS, Ints, Photo, open_photo
-from scores import Probabilities, confusion
+from scores import Probabilities, confusion, ece
 
 mpl.use("Agg")
 INK, PAPER = "#1f2a24", "#ffffff"
@@ -70,17 +70,43 @@ def draw_failures(folder: Path, photos: Sequence[Photo], guess: Probabilities, l
         sheet.convert("RGB").quantize(128).save(path, optimize=True)
 
 
+def draw_reliability(guesses: dict[str, Probabilities], labels: Ints, path: Path, bins: int = 15) -> None:
+    """Draw how often predictions of each confidence are right, with the count of photos below."""
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(5, 5.6), height_ratios=(3, 1), sharex=True, layout="constrained"
+    )
+    above.plot([0.2, 1], [0.2, 1], color="#999999", linewidth=1, linestyle="--")
+    for (name, guess), colour in zip(guesses.items(), ("#b5651d", "#2f7d4f"), strict=True):
+        confidence, right = guess.max(axis=1), guess.argmax(axis=1) == labels
+        place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+        filled = [bin_ for bin_ in range(bins) if (place == bin_).any()]
+        means = [(confidence[place == bin_].mean(), right[place == bin_].mean()) for bin_ in filled]
+        gap = ece(guess, labels, bins)
+        above.plot(*zip(*means, strict=True), marker="o", markersize=4, color=colour, label=f"{name}, ECE {gap:.3f}")
+        below.hist(confidence, bins=bins, range=(0, 1), histtype="step", color=colour)
+    above.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0.2, 1))
+    above.legend()
+    below.set(xlabel="probability of the predicted class", ylabel="photos")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
 def draw_history(table: Path, path: Path) -> None:
-    """Draw validation macro-F1 and losses over the epochs."""
+    """Draw validation macro-F1 and losses over the training time."""
     with table.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    epochs = [int(row["epoch"]) for row in rows]
+    judged = [row for row in rows if row["validation_nll"]]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    left.plot(epochs, [float(row["validation_macro_f1"]) for row in rows], color="#2f7d4f")
-    left.set(xlabel="epoch", ylabel="validation macro-F1", ylim=(0, 1))
-    right.plot(epochs, [float(row["train_loss"]) for row in rows], label="training (augmented)")
-    right.plot(epochs, [float(row["validation_nll"]) for row in rows], label="validation")
-    right.set(xlabel="epoch", ylabel="loss, nats")
+    minutes = [float(row["cpu_minutes"]) for row in judged]
+    for name, shown_as in (("validation", "plain"), ("harder", "harder copies")):
+        left.plot(minutes, [float(row[f"{name}_macro_f1"]) for row in judged], label=shown_as)
+        right.plot(minutes, [float(row[f"{name}_nll"]) for row in judged], label=f"validation, {shown_as}")
+    left.set(xlabel="CPU minutes", ylabel="validation macro-F1", ylim=(0, 1))
+    left.legend()
+    right.plot(
+        [float(row["cpu_minutes"]) for row in rows], [float(row["train_loss"]) for row in rows], label="training"
+    )
+    right.set(xlabel="CPU minutes", ylabel="loss, nats")
     right.legend()
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80)
     plt.close(figure)

@@ -1,5 +1,6 @@
 """Figures that describe predictions; probabilities are (N,classes) and labels (N,)."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -81,11 +82,20 @@ def calibrate(probabilities: Probabilities, temperature: float) -> Probabilities
     return powers
 
 
-def fit_temperature(probabilities: Probabilities, labels: Ints) -> float:
+def _best_temperature(probabilities: Probabilities, labels: Ints) -> float:
     """Find the temperature between 0.3 and 4 with the lowest negative log-likelihood."""
     grid = np.exp(np.linspace(np.log(0.3), np.log(4.0), 400))
     losses = [nll(calibrate(probabilities, float(value)), labels) for value in grid]
-    return round(float(grid[int(np.argmin(losses))]), 3)
+    return float(grid[int(np.argmin(losses))])
+
+
+def fit_temperature(guesses: Sequence[Probabilities], truths: Sequence[Ints], largest_ece: float) -> float:
+    """Fit one temperature to plain and harder copies, lowered until the plain ones are calibrated well enough."""
+    wanted = _best_temperature(np.concatenate(guesses), np.concatenate(truths))
+    least = _best_temperature(guesses[0], truths[0])
+    while wanted > least and ece(calibrate(guesses[0], wanted), truths[0]) > largest_ece:
+        wanted -= 0.005
+    return round(wanted, 3)
 
 
 def fit_threshold(probabilities: Probabilities, labels: Ints, wanted_precision: float) -> float:
@@ -97,3 +107,12 @@ def fit_threshold(probabilities: Probabilities, labels: Ints, wanted_precision: 
         if sure.any() and right[sure].mean() >= wanted_precision:
             return step / 100
     return 0.95
+
+
+def fit_rejection(not_leaf: Probabilities, hard_not_leaf: Probabilities, kept: float, hard_kept: float) -> float:
+    """Find the lowest probability of no leaf, (N,) over leaves only, that still keeps these shares of the leaves."""
+    for step in range(10, 50):
+        at = step / 100
+        if (not_leaf < at).mean() >= kept and (hard_not_leaf < at).mean() >= hard_kept:
+            return at
+    return 0.5

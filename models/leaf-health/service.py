@@ -8,12 +8,13 @@ import keras
 import numpy as np
 from PIL import Image
 
-from data import HERE, LABELS, Floats, Photo
+from data import HERE, LABELS, Floats, Photo, Texts
 from scores import Probabilities
 
 sys.path.insert(0, str(HERE.parents[1]))
 
 from shared.cards import load_card
+from worker.interpretation import interpret_prediction
 from worker.preprocessing import preprocess_image_for_prediction
 
 
@@ -40,3 +41,8 @@ class Classifier:
     def predict(self, inputs: Floats) -> Probabilities:
         """Compute raw probabilities, (N,classes), from inputs (N,180,180,3)."""
         return np.asarray(self.network.predict(inputs, batch_size=64, verbose=0), np.float64)
+
+    def verdicts(self, guess: Probabilities) -> Texts:
+        """Name the service's verdicts, (N,), on raw probabilities (N,classes)."""
+        answers = [interpret_prediction(row.astype(np.float32), self.card) for row in guess]
+        return np.array([answer["verdict"]["kind"] for answer in answers])

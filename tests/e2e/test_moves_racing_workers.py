@@ -135,9 +135,10 @@ def test_two_hundred_jobs_end_once_each_while_they_are_canceled_and_run(stack: S
         ended = stack.ended(job.id)
         if answer.status_code == 200:
             assert answer.json() == ended
-            assert (job.status, job.result, job.version) == ("canceled", None, 2 + job.attempt)
-        else:
-            assert (job.status, job.version, job.attempt, job.run) == ("succeeded", 3, 1, 1)
+            assert (job.status, job.result) == ("canceled", None)
+            assert job.version in (1 + 2 * job.attempt, 2 + 2 * job.attempt)  # in hand or not
+        else:  # a slow machine hands back what a batch had no time to begin
+            assert (job.status, job.version, job.run) == ("succeeded", 1 + 2 * job.attempt, 1)
             assert job.result is not None
             assert answer.json()["code"] == "move-refused"
 

@@ -2,7 +2,7 @@
 
 RECEIPT = {
     "name": "leaf-health",
-    "version": "1.0.0",
+    "version": "2.0.0",
     "sha256": "6f1d" * 16,
     "engine": "openvino",
     "precision": "f32",

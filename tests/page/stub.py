@@ -164,7 +164,7 @@ def build(stub: Stub) -> FastAPI:
     async def models() -> dict[str, Any]:
         named = {k: {} if stub.bare_labels else {"en": en, "es": es} for k, (en, es) in NAMES.items()}
         labels = [{"id": k, "recognised": k != "not_leaf", "name": name, "advice": {}} for k, name in named.items()]
-        return {"models": [{"name": "leaf-health", "version": "1.0.0", "labels": labels, "ready": True}]}
+        return {"models": [{"name": "leaf-health", "version": "2.0.0", "labels": labels, "ready": True}]}
 
     @app.post("/v1/jobs", status_code=202)
     async def submit(request: Request) -> JSONResponse:

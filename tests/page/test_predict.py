@@ -135,7 +135,7 @@ def test_the_receipt_names_model_engine_and_times(open_page: OpenPage) -> None:
     page.get_by_text("Receipt").click()
     receipt = page.locator(".receipt dl")
     for text in (
-        "leaf-health 1.0.0",
+        "leaf-health 2.0.0",
         "sha256 6f1d6f1d6f1d…",
         "openvino, f32",
         "differs by 0.0000012 at most, on 10 images",
