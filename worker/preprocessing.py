@@ -11,7 +11,8 @@ from worker.scaling import scale_pixels
 
 __all__ = ["Float32Array", "pixels_for_prediction", "preprocess_image_for_prediction"]
 
-# 12 MP to 180 px: no pixel moves by more than 1 of 255 (0.13 in the mean); at twice the size by 3 (0.24), 15 % sooner
+# measured on two photos enlarged to 12 MP, with noise, to 180 px: no pixel moves by more than 1 of 255 (0.13 to 0.15 in
+# the mean); with twice the target by 3 (0.23 to 0.27), in 14 to 29 % less time
 _DRAFTED: Final = 4
 _TRANSPOSED: Final = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
