@@ -13,7 +13,8 @@ from worker.check.photos import LabelledPhotos
 from worker.check.search import Findings
 
 SUPPORTED, ANOTHER_IS_BETTER, TOO_WEAK = 0, 1, 3  # 2 is a command that was not understood
-ENOUGH_PHOTOS: Final = 20  # of a class; from so many on every planted error was found
+# of a class: with so many each planted error of scale, colour and labels was found; of the resize filters not each
+ENOUGH_PHOTOS: Final = 20
 _CHANCE: Final = 0.01
 
 
