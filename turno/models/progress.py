@@ -16,22 +16,20 @@ from turno.screen import harmless
 def shown_log() -> Iterator[None]:
     """While it lasts, what is logged is shown on stderr; stdout is for what was asked."""
     console = Console(stderr=True, highlight=False)
-    before = structlog.get_config()
+    processors: list[Any] = structlog.get_config()["processors"]  # changed in place: loggers in use hold this list
+    before = processors[:]
     with console.status("starting") as status:  # shows nothing where there is no terminal
 
         def show(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
-            _show(console, status, level, event)
+            if level != "debug":
+                _show(console, status, level, event)
             raise structlog.DropEvent
 
-        structlog.configure(
-            processors=[show],
-            wrapper_class=structlog.make_filtering_bound_logger("info"),
-            cache_logger_on_first_use=False,
-        )
+        processors[:] = [show]
         try:
             yield
         finally:
-            structlog.configure(**before)
+            processors[:] = before
 
 
 def _show(console: Console, status: Status, level: str, event: MutableMapping[str, Any]) -> None:
