@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import list_schema
 
-from shared.cards import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, SCALES
+from shared.cardwords import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, JPEG_DECODERS, SCALES
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 _ByLanguage = Annotated[dict[str, str], Field(description="by language, such as `en`")]
@@ -174,6 +174,7 @@ class ModelCard(BaseModel):
     antialias: bool = True
     fit: str = _one_of(FITS)
     exif: str = _one_of(EXIF_RULES)
+    jpeg_decoder: str = _one_of(JPEG_DECODERS)
     activation: str = _one_of(ACTIVATIONS)
     temperature: float = 1
     diagnosed_at: float = 0

@@ -12,11 +12,10 @@ from typing import Any
 
 import shared.cardwords as words
 from shared.cardlines import Place, line_of, lines_of, syntax_fault
-from shared.cardwords import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, SCALES, did_you_mean
+from shared.cardwords import did_you_mean
 
 __all__ = [
-    "ACTIVATIONS", "COLOR_ORDERS", "EXIF_RULES", "FITS", "INTERPOLATIONS", "SCALES", "Card", "CardError", "Label",
-    "card_from_dict", "check_card", "load_card", "parse_card",
+    "Card", "CardError", "Label", "card_from_dict", "check_card", "load_card", "parse_card",
 ]  # fmt: skip
 
 
@@ -58,6 +57,7 @@ class Card:
     antialias: bool = True  # False: of a large image single pixels are looked at, as tf.image and OpenCV do
     fit: str = "stretch"
     exif: str = "apply"
+    jpeg_decoder: str = "pillow"
     activation: str = "softmax"
     temperature: float = 1.0  # probability = softmax(log(p) / temperature)
     diagnosed_at: float = 0.5  # calibrated probability from which the verdict is "diagnosed"
@@ -168,8 +168,6 @@ def check_card(card: Card) -> Card:
     for key in ("verified", "checked"):
         if not isinstance(value := getattr(card, key), dict):
             raise _refused(key, value, f"a table: [{key}]")
-    if not card.antialias and card.interpolation in ("box", "hamming"):
-        raise _refused("antialias", "false", f"true: the filter {card.interpolation} averages by its nature")
     if not card.antialias and card.interpolation in words.ALWAYS_AVERAGE:
         raise CardError(
             f"interpolation {card.interpolation} averages by nature: antialias is true", _place("antialias")

@@ -22,11 +22,12 @@ SCALES = ("none", "1/255", "-1..1", "imagenet", "caffe", "per-image", "custom")
 # the whole image at another aspect · the middle, cut to the aspect · the whole image on black
 FITS = ("stretch", "crop", "pad")
 EXIF_RULES = ("apply", "ignore")
+JPEG_DECODERS = ("pillow", "tensorflow")  # the latter takes libjpeg's shortcut for the inverse DCT
 
 TOP = {"name", "version", "file", "sha256", "description", "licence", "derived", "assumed", "verified", "checked"}
 INPUT = {
     "width_px", "height_px", "channels", "color_order", "scale", "mean", "deviation", "interpolation", "antialias",
-    "fit", "exif",
+    "fit", "exif", "jpeg_decoder",
 }  # fmt: skip
 OUTPUT = {"activation", "temperature", "diagnosed_at", "not_recognised_at", "tolerance"}
 TABLES = {"": TOP, "input": INPUT, "output": OUTPUT}
@@ -47,6 +48,7 @@ CHOICES = {
     "antialias": (True, False),
     "fit": FITS,
     "exif": EXIF_RULES,
+    "jpeg_decoder": JPEG_DECODERS,
     "activation": ACTIVATIONS,
     "channels": (1, 3),
 }

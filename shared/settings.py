@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     model_exif: str = Field(
         "apply", description="Without a card: apply or ignore the camera's rotation; Keras' own loaders ignore it."
     )
+    model_jpeg_decoder: str = Field("pillow", description="Without a card: pillow or tensorflow, as training had it.")
     model_activation: str = Field(
         "", description="Without a card: the outputs are softmax, sigmoid or logits; empty reads it from the model."
     )

@@ -30,6 +30,7 @@ ABOUT: Final = {
     "antialias": "false where training shrank with tf.image.resize or OpenCV, which look at few of many pixels.",
     "fit": "How a photo of another aspect becomes width × height.",
     "exif": "Whether the camera's rotation is applied; Keras' and TensorFlow's loaders ignore it.",
+    "jpeg_decoder": "Whose pixels of a JPEG: tensorflow where training read it with tf.io or tf.keras.utils.",
     "activation": "What the outputs are.",
     "temperature": "Calibration, fitted on validation photos: probability = softmax(log(p) / temperature).",
     "diagnosed_at": "Calibrated probability from which the verdict is diagnosed, and below it uncertain.",

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shared.cards import SCALES, Card, CardError, Label, check_card
+from shared.cards import Card, CardError, Label, check_card
+from shared.cardwords import SCALES
 from shared.errors import OperatorError
 from shared.settings import Settings
 from worker.activations import derive_activation, require_activation
@@ -107,7 +108,7 @@ def _resizing(settings: Settings, facts: ModelFacts, derived: list[str], assumed
     if facts.resized_by is not None and facts.width_px is None:
         found = dict(zip(("interpolation", "antialias"), facts.resized_by, strict=True))
         derived += [f"{key}: {str(value).lower()}, as the model itself resizes" for key, value in found.items()]
-    for key in ("interpolation", "antialias", "fit", "exif"):
+    for key in ("interpolation", "antialias", "fit", "exif", "jpeg_decoder"):
         if key in found:
             continue
         found[key] = getattr(settings, f"model_{key}")

@@ -35,7 +35,7 @@ _RUNTIMES = ("openvino", "tensorflow", "keras", "tf-keras")
 _ELSEWHERE = "prepare it on a larger machine with `turno prepare --beside`, and bring here what that leaves"
 _CARD_SETTINGS = (
     "labels", "image_width_px", "image_height_px", "model_scale", "model_interpolation", "model_antialias", "model_fit",
-    "model_activation", "model_color_order", "model_exif",
+    "model_activation", "model_color_order", "model_exif", "model_jpeg_decoder",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from shared.cards import Card
+from worker.jpeg import decode_as_tensorflow
 from worker.resizing import Float32Array, Pixels, needs_every_pixel, resize_for_model
 from worker.scaling import scale_pixels
 
@@ -58,6 +59,8 @@ def pixels_for_prediction(image: Image.Image, card: Card) -> Pixels:
     if image.format not in _JPEG:
         image.load()  # a PNG decodes when its EXIF is asked for, and damage must not pass for missing EXIF
     orientation = _orientation(image) if card.exif == "apply" else 1
+    if card.jpeg_decoder == "tensorflow" and image.format in _JPEG:
+        image = decode_as_tensorflow(image, card.channels) or image
     _draft(image, card, turned=orientation in _TRANSPOSED)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])

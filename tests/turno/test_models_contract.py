@@ -57,7 +57,7 @@ def test_a_recipe_leaves_the_colour_order_to_the_scale() -> None:
 
 
 def test_what_nobody_said_is_assumed() -> None:
-    said = {"exif: apply", "color_order: RGB", "no calibration"}
+    said = {"exif: apply", "color_order: RGB", "no calibration", "jpeg_decoder: pillow"}
     assert set(_finished(tell(None)).assumed) == said | {"interpolation: bilinear", "antialias: true", "fit: stretch"}
 
 

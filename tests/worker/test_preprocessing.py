@@ -51,6 +51,13 @@ def _waves(y: Array, x: Array, channel: Array) -> Array:
 _WAVES = encoded(Image.fromarray(np.fromfunction(_waves, (7, 11, 3)).astype(np.uint8)), "PNG")
 
 
+# row 2, red and grey, of _WAVES as a JPEG: tf.io.decode_image of TensorFlow 2.21
+_JPEG_OF_TENSORFLOW = {
+    3: [203, 68, 41, 53, 85, 116, 178, 218, 86, 29, 69],
+    1: [202, 74, 58, 78, 114, 138, 181, 214, 83, 36, 91],
+}
+
+
 def _array(data: bytes, **changes: object) -> Float32Array:
     with Image.open(io.BytesIO(data)) as image:
         return preprocess_image_for_prediction(image, card(**changes))
@@ -123,6 +130,27 @@ def test_without_antialiasing_grey_is_as_color_and_a_jpeg_is_decoded_in_full() -
         with Image.open(io.BytesIO(grey)) as image:
             decoded = encoded(image.convert("L"), "PNG")
         assert np.array_equal(_array(decoded, channels=1, **changes), once)
+
+
+@pytest.mark.parametrize("channels", _JPEG_OF_TENSORFLOW)
+def test_a_jpeg_is_decoded_as_tensorflow_does_where_the_card_says_so(channels: int) -> None:
+    with Image.open(io.BytesIO(_WAVES)) as waves:
+        data = encoded(waves, "JPEG", quality=75, subsampling=2)
+    as_it_is = {"width_px": 11, "height_px": 7, "scale": "none", "interpolation": "nearest", "channels": channels}
+    assert _array(data, **as_it_is, jpeg_decoder="tensorflow")[2, :, 0].tolist() == _JPEG_OF_TENSORFLOW[channels]
+    assert _array(data, **as_it_is)[2, :, 0].tolist() != _JPEG_OF_TENSORFLOW[channels]
+
+
+@pytest.mark.parametrize("what", [kind for kind in ACCEPTED if "JPEG" in kind])
+def test_every_kind_of_jpeg_is_much_the_same_for_either_decoder(what: str) -> None:
+    ours, theirs = (_array(ACCEPTED[what], jpeg_decoder=name) for name in ("pillow", "tensorflow"))
+    assert np.abs(ours - theirs).max() < 0.05
+
+
+def test_a_jpeg_that_breaks_off_is_damaged_for_either_decoder() -> None:
+    data = encoded(picture(width_px=64, height_px=64), "JPEG")
+    with pytest.raises((OSError, SyntaxError), match="(?i)truncated"):
+        _array(data[: len(data) // 2], jpeg_decoder="tensorflow")
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])

@@ -18,7 +18,7 @@ from shared.errors import OperatorError
 
 _INPUT: Final = (
     "width_px", "height_px", "channels", "color_order", "scale", "mean", "deviation", "interpolation", "antialias",
-    "fit", "exif",
+    "fit", "exif", "jpeg_decoder",
 )  # fmt: skip
 _DEFAULTS: Final = {field.name: field.default for field in fields(Card) if field.default is not MISSING}
 

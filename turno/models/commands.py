@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cards import COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, SCALES
-from shared.cardwords import ACTIVATIONS
+from shared.cardwords import ACTIVATIONS, COLOR_ORDERS, EXIF_RULES, FITS, INTERPOLATIONS, JPEG_DECODERS, SCALES
 from turno.models.recipes import RECIPES
 from turno.screen import harmless
 
@@ -55,6 +54,7 @@ def add(
     fit: Annotated[str | None, _one_of(FITS, "How another aspect is made to fit")] = None,
     color_order: Annotated[str | None, _one_of(COLOR_ORDERS, "Of the channels")] = None,
     exif: Annotated[str | None, _one_of(EXIF_RULES, "The camera's rotation")] = None,
+    jpeg_decoder: Annotated[str | None, _one_of(JPEG_DECODERS, "Whose pixels of a JPEG")] = None,
     width: _Pixels = None,
     height: _Pixels = None,
     activation: Annotated[str | None, _one_of(ACTIVATIONS, "What the outputs are")] = None,
@@ -68,8 +68,8 @@ def add(
 
     told = tell(
         recipe, scale=scale, interpolation=interpolation, antialias=antialias, fit=fit, color_order=color_order,
-        exif=exif, width_px=width, height_px=height, activation=activation, mean=mean, deviation=deviation,
-        description=description, licence=licence,
+        exif=exif, jpeg_decoder=jpeg_decoder, width_px=width, height_px=height, activation=activation, mean=mean,
+        deviation=deviation, description=description, licence=licence,
     )  # fmt: skip
     settings = _settings()
     if allow_pickle:

@@ -20,6 +20,7 @@ _SETTINGS: Final = {  # by which a bare file's contract is told
     "fit": ("model_fit", "stretch", "--fit"),
     "color_order": ("model_color_order", "", "--color-order"),
     "exif": ("model_exif", "apply", "--exif"),
+    "jpeg_decoder": ("model_jpeg_decoder", "pillow", "--jpeg-decoder"),
     "activation": ("model_activation", "", "--activation"),
 }
 # what decides the size and the range of the numbers on which engines are compared; the images for it are made up
@@ -99,7 +100,8 @@ def finished(card: Card, name: str, file: str, labels: list[str], told: Told) ->
     mentioned = {text.partition(":")[0] for text in (*card.derived, *assumed)} | said.keys()
     if said.get("interpolation") == "nearest":  # which has nothing to average
         mentioned.add("antialias")
-    unmentioned = [key for key in ("color_order", "interpolation", "antialias", "fit", "exif") if key not in mentioned]
+    resizing = ("color_order", "interpolation", "antialias", "fit", "exif", "jpeg_decoder")
+    unmentioned = [key for key in resizing if key not in mentioned]
     assumed += [f"{key}: {_word(getattr(card, key))}" for key in unmentioned]
     try:
         return check_card(

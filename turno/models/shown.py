@@ -49,7 +49,7 @@ def card_lines(card: Card) -> Iterator[str]:
     yield f"  input    {card.width_px} wide × {card.height_px} high, {colors}"
     yield f"  scale    {scale}"
     antialias = "" if card.antialias else " without antialiasing"
-    yield f"  resize   {card.fit}, {card.interpolation}{antialias}; EXIF orientation: {card.exif}"
+    yield f"  resize   {card.fit}, {card.interpolation}{antialias}; EXIF: {card.exif}; JPEGs by {card.jpeg_decoder}"
     yield f"  output   {card.activation}, temperature {card.temperature:g}, tolerance {card.tolerance:g}"
     yield f"  verdict  diagnosed from {card.diagnosed_at:g}, not recognised from {card.not_recognised_at:g}"
     yield "  labels   " + ", ".join(

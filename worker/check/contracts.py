@@ -58,7 +58,7 @@ class Contract:
         """All that decides which pixels it sees, whatever numbers are made of them."""
         card = self.card
         antialias = card.antialias or card.interpolation == "nearest"  # which has nothing to average
-        return (card.interpolation, antialias, card.fit, card.exif, self.layout)
+        return (card.interpolation, antialias, card.fit, card.exif, card.jpeg_decoder, self.layout)
 
     def value(self, entry: str) -> str:
         """What the contract says of an entry, for people."""

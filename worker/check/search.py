@@ -18,10 +18,10 @@ _SCREEN_PER_CLASS: Final = 8  # with fewer the right contract might be missed
 _FINALISTS: Final = 5
 _ROUNDS: Final = 3  # of ways to resize: each changes one entry at most
 
-# significance, over the number of contracts tried (Bonferroni), and an effect that is worth an alarm
+# significance, over the number of contracts in the round (Bonferroni), and an effect that is worth an alarm
 _CHANCE: Final = 0.01
 _GAIN: Final = 0.05  # of balanced accuracy
-_NATS: Final = 0.05  # of log-likelihood a photo, with
+_NATS: Final = 0.03  # of log-likelihood a photo, with
 _LIKELY_MEAN: Final = 0.05  # chance of that mean, and
 _SMALL_GAIN: Final = 0.02  # of balanced accuracy: answers that are only surer may be so of wrong numbers, too
 
@@ -52,7 +52,6 @@ class Search:
         )
         self._values = value_contracts(declared, swappable=swappable)
         geometry = geometry_contracts(declared, turned=answers.turned)
-        self._contracts = len(self._values) + len(geometry)
         answers.plan(self._cost(len(self._values)) + self._cost(len(geometry)))
 
     def run(self) -> Findings:
@@ -72,7 +71,7 @@ class Search:
         """The best supported of those that are clearly better; `than` itself if there is none."""
         moved = [with_labels_moved(evidence) for evidence in candidates]
         both = [*candidates, *(evidence for evidence in moved if evidence)]
-        clear = [one for one in both if clearly_better(compare(than, one), self._contracts)]
+        clear = [one for one in both if clearly_better(compare(than, one), len(candidates))]
         return max([than, *clear], key=lambda evidence: evidence.score(self._declared))
 
     def _round(self, contracts: list[Contract], doing: str) -> list[Evidence]:
@@ -121,7 +120,7 @@ class Search:
 
 
 def clearly_better(comparison: Comparison, contracts: int) -> bool:
-    """Whether a comparison that is one of so many is significant, and the effect worth an alarm."""
+    """Whether a comparison with one of so many contracts is significant, and the effect worth an alarm."""
     level = _CHANCE / max(contracts, 1)
     more_right = comparison.p_accuracy < level and comparison.gain >= _GAIN
     surer = comparison.p_likelihood < level and comparison.p_mean < _LIKELY_MEAN and comparison.nats >= _NATS
