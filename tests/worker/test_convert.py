@@ -13,6 +13,7 @@ from shared.cards import card_from_dict
 from tests.stack import ROOT
 from worker.conversion import translate_for_openvino
 from worker.engines.openvino import OpenVinoEngine
+from worker.engines.tflite import TfliteEngine
 from worker.probes import largest_shift
 
 pytestmark = pytest.mark.timeout(400)  # the first test waits for TensorFlow to make and convert the models
@@ -90,3 +91,14 @@ def test_openvino_answers_as_the_model_itself(name: str, authored: Path, outcome
     engine = OpenVinoEngine(folder / "model.xml", precision="f32", micro_batches=[1], threads=1)
     found = engine.predict(np.load(folder / "probe.npy"))
     assert largest_shift(found, np.load(folder / "keras.npy"), card_from_dict(outcomes[name]["card"])) < 1e-4
+
+
+def test_bytes_are_rounded_and_end_at_their_edges(authored: Path, outcomes: dict[str, Any]) -> None:
+    card = card_from_dict(outcomes["uint8.tflite"]["card"])
+    engine = TfliteEngine(authored / "uint8.tflite", card, threads=1)
+    shape = (1, card.height_px, card.width_px, card.channels)
+    for told, meant in {254.7: 255, 270.0: 255, -14.0: 0, 3.6: 4}.items():
+        found, expected = (engine.predict(np.full(shape, value, np.float32)) for value in (told, float(meant)))
+        assert np.array_equal(found, expected), told
+    white, grey = (engine.predict(np.full(shape, value, np.float32)) for value in (255, 14))
+    assert not np.array_equal(white, grey)  # so that it would have been seen

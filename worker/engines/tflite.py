@@ -43,7 +43,8 @@ class TfliteEngine:
         return np.stack([self._run(image) for image in batch])
 
     def _run(self, image: Float32Array) -> Float32Array:
-        values = image if self._pixels else _quantised(image, self._input)
+        # what a filter overshoots would wrap around, and fractions be cut off
+        values = np.rint(image).clip(0, 255) if self._pixels else _quantised(image, self._input)
         self._interpreter.set_tensor(
             self._input["index"], np.repeat(values[None], self._copies, 0).astype(self._input["dtype"])
         )
