@@ -28,13 +28,20 @@ def require_fit(card: Card, facts: ModelFacts) -> None:
     """
     for side in ("width_px", "height_px", "channels"):
         if getattr(facts, side) not in (None, getattr(card, side)):
+            crossed = (facts.width_px, facts.height_px) == (card.height_px, card.width_px)
             raise OperatorError(
-                f"The card says {side} = {getattr(card, side)}, the model takes {getattr(facts, side)}."
+                f"The card says {side} = {getattr(card, side)}, the model takes {getattr(facts, side)}"
+                f"{': width and height look swapped' if crossed else ''}."
             )
     one_for_two = facts.outputs == 1 and len(card.labels) == 2 and card.activation in ("sigmoid", "logits")
     if facts.outputs != len(card.labels) and not one_for_two:
         advice = "a model of one number that stands for no class is no classifier"
-        if facts.outputs > 1:
+        if facts.outputs == 1 and len(card.labels) == 2:
+            advice = (
+                'of the probability of the second label say activation = "sigmoid" under [output], of its logit '
+                '"logits"; a number that is neither is no classifier\'s'
+            )
+        elif facts.outputs > 1:
             advice = "name each output once, in the order of training (Keras: alphabetical by folder)"
         raise OperatorError(f"The card has {len(card.labels)} labels, the model has {facts.outputs} outputs: {advice}.")
     require_activation(card.activation, facts)

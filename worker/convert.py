@@ -123,6 +123,7 @@ def _write(
         "library": network.library,
         "notes": network.notes,
         "warnings": warnings_of(card, network.facts),
+        "any_size": network.facts.width_px is None and network.facts.height_px is None,
         "exported_shift": shift,
     }
     (target / CONVERTED).write_text(json.dumps(told))

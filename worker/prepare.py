@@ -30,7 +30,7 @@ from worker.served import Source, file_digest, find_source
 
 log = get_logger(__name__)
 
-_FORMAT = 3  # of the prepared folder: one more makes every model be prepared anew
+_FORMAT = 4  # of the prepared folder: one more makes every model be prepared anew
 _RUNTIMES = ("openvino", "tensorflow", "keras", "tf-keras")
 _ELSEWHERE = "prepare it on a larger machine with `turno prepare --beside`, and bring here what that leaves"
 _CARD_SETTINGS = (
@@ -145,7 +145,7 @@ def _choose(source: Source, converted: dict[str, Any], work: Path, settings: Set
 def _write_document(work: Path, converted: dict[str, Any], choice: dict[str, Any]) -> None:
     """Writes what `load_served_model` reads; what was proven goes into the served card as well."""
     versions = {name: importlib.metadata.version(name) for name in _RUNTIMES}
-    known = {key: converted[key] for key in ("library", "notes", "warnings")}
+    known = {key: converted[key] for key in ("library", "notes", "warnings", "any_size")}
     proven = {key: choice[key] for key in ("engine", "precision", "largest_shift", "images", "golden")}
     card = {**converted["card"], "verified": {**proven, "library": converted["library"]}}
     (work / PREPARED).write_text(json.dumps({"card": card, **choice, **known, "versions": versions}, indent=1))

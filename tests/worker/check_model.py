@@ -19,6 +19,7 @@ from worker.registry import ServedModel
 WIDTH_PX, HEIGHT_PX = 12, 8
 _PHOTO = (48, 16)  # wider than what the model takes: cut to its aspect, half of it is lost
 _NOISE = 70.0
+_SURE = 3.0
 _UNSURE = 1e-3  # of what looks like nothing it knows, it says nothing
 LABELS = (
     Label("healthy", name={"es": "Sana"}),
@@ -56,6 +57,26 @@ class Comparing:
         distances = np.square(batch[:, None] - self._looks).mean(axis=(2, 3, 4)) / self._room
         powers = np.exp(-distances) + _UNSURE
         return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+class Proportional:
+    """Answers by the likeness in colour, and is as sure as the numbers are large: its answers know no scale."""
+
+    name = "proportional"
+    precision = "f32"
+    micro_batch = 16
+
+    def __init__(self, card: Card) -> None:
+        looks = np.stack([preprocess_image_for_prediction(_picture(label.id), card).ravel() for label in card.labels])
+        shared = np.linalg.qr(np.stack([np.ones(looks.shape[1]), looks.mean(axis=0)], axis=1))[0]
+        likes = looks - looks @ shared @ shared.T  # whatever is bright or common to all is like none of them
+        self._likes = _SURE * likes / np.square(likes).sum(axis=1, keepdims=True)
+
+    def predict(self, batch: Float32Array) -> Float32Array:
+        """See `ModelEngine.predict`."""
+        powers = batch.reshape(len(batch), -1) @ self._likes.T
+        shares = np.exp(powers - powers.max(axis=1, keepdims=True))
+        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 class Deaf:

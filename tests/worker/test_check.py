@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from shared.errors import OperatorError
-from tests.worker.check_model import LABELS, Deaf, served, take_photos, trained_card
+from tests.worker.check_model import LABELS, Deaf, Proportional, served, take_photos, trained_card
 from worker.check import Verdict, run_check
 from worker.registry import ServedModel
 
@@ -152,18 +153,50 @@ def test_damaged_doubled_and_unknown_files_are_named_and_left_out(tmp_path: Path
     assert "no label is called so: the folders late_blight" in told
 
 
-def test_exif_is_asked_about_where_photos_have_it(photos: Path, tmp_path: Path) -> None:
-    from PIL import Image
+@pytest.mark.parametrize(
+    ("orientation", "turn"), [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)], ids=["down", "on side"]
+)
+def test_exif_is_asked_about_where_photos_have_it(
+    orientation: int, turn: Image.Transpose, photos: Path, tmp_path: Path
+) -> None:
+    _turned(photos, tmp_path / "held so", orientation, turn)
+    _turned(photos, tmp_path / "said so", orientation, None)
+    upright, as_stored = trained_card(), trained_card(exif="ignore")
+    assert _check(served(upright), tmp_path / "held so").exit_code == 0
+    assert _check(served(upright, exif="ignore"), tmp_path / "held so").lines == ['exif = "apply"']
+    assert _check(served(as_stored), tmp_path / "said so").exit_code == 0
+    assert _check(served(as_stored, exif="apply"), tmp_path / "said so").lines == ['exif = "ignore"']
 
-    for label in ("healthy", "powdery_mildew", "rust", "not_leaf"):
-        (tmp_path / label).mkdir()
-        for number in range(20):
-            with Image.open(photos / label / f"{number}.png") as image:
-                exif = image.getexif()
-                exif[0x0112] = 3  # upside down
-                image.transpose(Image.Transpose.ROTATE_180).save(tmp_path / label / f"{number}.png", exif=exif)
-    assert _check(served(trained_card()), tmp_path).exit_code == 0
-    assert _check(served(trained_card(), exif="ignore"), tmp_path).lines == ['exif = "apply"']
+
+def _turned(photos: Path, to: Path, orientation: int, turn: Image.Transpose | None) -> None:
+    """Photos that say in EXIF how the camera was held, and lie as it was held, or not."""
+    for file in photos.rglob("*.png"):
+        (to / file.parent.name).mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            exif = image.getexif()
+            exif[0x0112] = orientation
+            (image if turn is None else image.transpose(turn)).save(to / file.relative_to(photos), exif=exif)
+
+
+def test_width_and_height_swapped_in_the_card_of_a_model_that_takes_any_size(photos: Path) -> None:
+    trained = trained_card(width_px=8, height_px=12)
+    model, swapped = ServedModel("leaf", trained_card(), Deaf()), served(trained)
+    verdict = run_check(model, photos, picture=None, report=None, show=lambda *_: None, swapped=swapped)
+    assert (verdict.exit_code, verdict.lines) == (1, ["width_px = 8", "height_px = 12"])
+
+
+def test_a_scale_that_leaves_the_answers_right_and_far_too_sure_is_found(tmp_path: Path) -> None:
+    photos = take_photos(tmp_path, 20)
+    for number in range(4):  # of a model that is never wrong nobody knows how sure it should be
+        (photos / "rust" / f"{number}.png").rename(photos / "healthy" / f"rust {number}.png")
+        (photos / "healthy" / f"{number}.png").rename(photos / "rust" / f"healthy {number}.png")
+    model = Proportional(trained_card(scale="1/255"))
+    assert _check(ServedModel("leaf", trained_card(scale="1/255"), model), photos).exit_code == 0
+    for wrong, how in {"none": "too sure", "custom": "too unsure"}.items():
+        numbers = {"mean": (0.0,) * 3, "deviation": (65025.0,) * 3} if wrong == "custom" else {}
+        verdict = _check(ServedModel("leaf", trained_card(scale=wrong, **numbers), model), photos)
+        assert (verdict.exit_code, verdict.lines) == (1, ['scale = "1/255"'])
+        assert any(f"As declared, the model is {how} of its answers" in sentence for sentence in verdict.sentences)
 
 
 def test_the_findings_are_written_and_drawn(photos: Path, tmp_path: Path) -> None:

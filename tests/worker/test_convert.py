@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,5 +101,8 @@ def test_bytes_are_rounded_and_end_at_their_edges(authored: Path, outcomes: dict
     for told, meant in {254.7: 255, 270.0: 255, -14.0: 0, 3.6: 4}.items():
         found, expected = (engine.predict(np.full(shape, value, np.float32)) for value in (told, float(meant)))
         assert np.array_equal(found, expected), told
+    as_trained = TfliteEngine(authored / "uint8.tflite", replace(card, scale="-1..1"), threads=1)
+    pixels = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) % 256
+    assert np.array_equal(as_trained.predict(pixels / np.float32(127.5) - 1), engine.predict(pixels))
     white, grey = (engine.predict(np.full(shape, value, np.float32)) for value in (255, 14))
     assert not np.array_equal(white, grey)  # so that it would have been seen

@@ -149,7 +149,7 @@ def test_every_kind_of_jpeg_is_much_the_same_for_either_decoder(what: str) -> No
 
 def test_a_jpeg_that_breaks_off_is_damaged_for_either_decoder() -> None:
     data = encoded(picture(width_px=64, height_px=64), "JPEG")
-    with pytest.raises((OSError, SyntaxError), match="(?i)truncated"):
+    with pytest.raises((OSError, SyntaxError), match=r"(?i)truncated"):
         _array(data[: len(data) // 2], jpeg_decoder="tensorflow")
 
 

@@ -85,6 +85,8 @@ def set_outputs(path: Path, entries: dict[str, float], note: str) -> None:
     def fill(document: tomlkit.TOMLDocument, _: str) -> None:
         if "output" not in document:
             document.add("output", tomlkit.table())
+        if "no calibration" in document.get("assumed", ()):
+            document["assumed"].remove("no calibration")
         for key, value in entries.items():
             document["output"][key] = tomlkit.item(value).comment(f"{note}, {today()}")
 

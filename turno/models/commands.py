@@ -14,8 +14,6 @@ from turno.screen import harmless
 if TYPE_CHECKING:
     from shared.settings import Settings
     from turno.models.contract import Told
-    from turno.models.folders import Kept
-    from worker.registry import ServedModel
 
 app = typer.Typer(
     help="The models of MODELS_DIR: bring in, list, show, verify, check, calibrate.", no_args_is_help=True
@@ -152,14 +150,17 @@ def check(
     """Runs labelled photos through the card's contract and the plausible wrong ones, and says which they support."""
     from turno.models.cardfile import record
     from turno.models.folders import CARD, require_model
-    from turno.models.progress import shown_bar
+    from turno.models.loading import load, load_swapped
+    from turno.models.progress import shown_bar, shown_log
+    from turno.models.proof import scratch_folder
     from worker.check import run_check
 
     settings = _settings()
     found = require_model(settings, name)
-    model = _loaded(found, settings)
+    with shown_log(), scratch_folder(settings.state_dir, "checking") as scratch:
+        model, swapped = load(found, settings), load_swapped(found, settings, scratch)
     with shown_bar() as bar:
-        verdict = run_check(model, images, most=most, picture=picture, report=report, show=bar)
+        verdict = run_check(model, images, most=most, picture=picture, report=report, show=bar, swapped=swapped)
     _say((*verdict.sentences, *verdict.lines))
     record(found.folder / CARD, "checked", verdict.checked)  # a bad finding, too: an older good one would mislead
     raise typer.Exit(verdict.exit_code)
@@ -182,33 +183,19 @@ def calibrate(
     """Fits temperature and thresholds on labelled photos, and writes them into the card."""
     from turno.models.cardfile import set_outputs
     from turno.models.folders import CARD, require_model
-    from turno.models.progress import shown_bar
+    from turno.models.loading import load
+    from turno.models.progress import shown_bar, shown_log
     from turno.models.shown import fitted_lines
     from worker.check.thresholds import fit_thresholds
 
     settings = _settings()
     found = require_model(settings, name)
-    model = _loaded(found, settings)
+    with shown_log():
+        model = load(found, settings)
     with shown_bar() as bar:
         fitted = fit_thresholds(model, images, most=most, wanted=right, show=bar)
     set_outputs(found.folder / CARD, fitted.entries, f"fitted on {fitted.photos} photos")
     _say(fitted_lines(fitted))
-
-
-def _loaded(found: "Kept", settings: "Settings") -> "ServedModel":
-    """The model as it would serve, prepared first."""
-    from shared.models import served_model_name
-    from turno.models.progress import shown_log
-    from worker.prepare import prepare_served_model
-    from worker.registry import load_served_model
-
-    # what is prepared here is what `turno up` takes then, unless another model of this name is served
-    alike = served_model_name(settings) == found.name and not found.served
-    state = settings.state_dir / "checking" if alike else settings.state_dir
-    settings = settings.model_copy(update={"model_path": str(found.folder), "state_dir": state})
-    with shown_log():
-        prepare_served_model(settings)
-        return load_served_model(settings)
 
 
 def _settings() -> "Settings":

@@ -26,7 +26,14 @@ __all__ = ["Contract", "Verdict", "run_check"]
 
 
 def run_check(
-    model: ServedModel, photos: Path, *, most: int = 40, picture: Path | None, report: Path | None, show: Show
+    model: ServedModel,
+    photos: Path,
+    *,
+    most: int = 40,
+    picture: Path | None,
+    report: Path | None,
+    show: Show,
+    swapped: ServedModel | None = None,
 ) -> Verdict:
     """Which contract the labelled photos support.
 
@@ -37,13 +44,14 @@ def run_check(
         picture: where to write a PNG that shows the findings.
         report: where to write them as JSON.
         show: is called with the answers computed, those to compute in all, and what is done now.
+        swapped: the same model with width and height exchanged, if it takes such pictures.
 
     Raises:
         OperatorError: the photos cannot be used; the sentence says why.
     """
     declared = Contract(model.card)
     found = find_photos(photos, model.card, most)
-    answers = Answers(model, found.photos, show)
+    answers = Answers(model, found.photos, show, swapped)
     answers.plan(len(found.photos))
     answers.first(declared)
     findings = Search(answers, declared).run()

@@ -33,6 +33,7 @@ class Answers:
     model: ServedModel
     photos: list[Photo]  # those that can be decoded, once `first` has run
     show: Show
+    swapped: ServedModel | None = None  # the same model for pictures of height × width, if it takes them
     undecodable: list[str] = field(default_factory=list)
     turned: bool = False  # some photo says in EXIF that it has to be turned
     faults: int = 0  # answers that were no probabilities
@@ -67,25 +68,13 @@ class Answers:
                 self.undecodable.append(f"{photo.path}: {str(error) or type(error).__name__}")
             else:
                 kept.append(photo)
-                rows.append(self._ask(pixels[None], declared.card))
+                rows.append(self._ask(pixels[None], declared))
             self._tell("as declared")
         if not kept:
             raise OperatorError(f"None of the {len(self.photos)} photos can be decoded: {self.undecodable[0]}.")
         self.seconds_per_answer = (time.perf_counter() - started) / len(self.photos)
         self.photos = kept
         self._known[declared.feeding] = np.concatenate(rows)
-
-    def takes(self, contract: Contract) -> bool:
-        """Whether the model computes anything from pictures of that shape."""
-        card = contract.card
-        shape = (1, card.width_px, card.height_px, card.channels) if contract.layout == SWAPPED else (
-            1, card.height_px, card.width_px, card.channels,
-        )  # fmt: skip
-        try:
-            self.model.engine.predict(np.zeros(shape, np.float32))
-        except Exception:  # each engine has its own way to say that a shape does not fit
-            return False
-        return True
 
     def get(self, contracts: Iterable[Contract], photos: Ints, doing: str) -> list[Floats]:
         """The probabilities under each contract, (photos, labels), of some photos."""
@@ -107,15 +96,17 @@ class Answers:
             asked = [place for place in photos if any(np.isnan(answers[place]).any() for answers in known)]
             if not asked:
                 continue
-            made = [_inputs(self.photos[place], group) for place in asked]
-            inputs = [np.stack(one) for one in zip(*made, strict=True)]
-            for contract, answers, batch in zip(group, known, inputs, strict=True):
-                answers[asked] = self._ask(batch, contract.card)
+            pixels = [_read(self.photos[place], group[0]) for place in asked]
+            for contract, answers in zip(group, known, strict=True):  # one by one: of VGG16 a batch takes 70 MB
+                answers[asked] = self._ask(np.stack([_scaled(one, contract.card) for one in pixels]), contract)
                 self._tell(doing, len(asked))
 
-    def _ask(self, batch: Float32Array, card: Card) -> Floats:
+    def _ask(self, batch: Float32Array, contract: Contract) -> Floats:
+        card, model = contract.card, self.model
+        if contract.layout == SWAPPED and self.swapped:
+            model = self.swapped
         rows = np.empty((len(batch), len(card.labels)))
-        for place, outputs in enumerate(self.model.engine.predict(batch)):
+        for place, outputs in enumerate(model.engine.predict(batch)):
             try:
                 rows[place] = class_probabilities(outputs, card)
             except ModelFault as error:  # under a wrong contract the numbers may run away: that is no answer
@@ -132,15 +123,12 @@ class Answers:
 
 def seen_by_the_model(photo: Photo, contract: Contract) -> Float32Array:
     """The model's input for a photo, (height, width, channels)."""
-    with open_image(photo.path) as image:
-        return _scaled(_pixels(image, contract), contract.card)
+    return _scaled(_read(photo, contract), contract.card)
 
 
-def _inputs(photo: Photo, group: list[Contract]) -> list[Float32Array]:
-    """The inputs under contracts that see the same pixels: decoded and resized once, then scaled for each."""
+def _read(photo: Photo, contract: Contract) -> Pixels:
     with open_image(photo.path) as image:
-        pixels = _pixels(image, group[0])
-    return [_scaled(pixels, contract.card) for contract in group]
+        return _pixels(image, contract)
 
 
 def _scaled(pixels: Pixels, card: Card) -> Float32Array:

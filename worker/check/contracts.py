@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.cards import Card, CardError, check_card
+from shared.cardwords import EXIF_RULES, FITS
 
 _WHITE: Final = 255.0
 _HALF: Final = 127.5
@@ -109,11 +110,12 @@ def name_of(entry: str) -> str:
     return _NAMES[entry]
 
 
-def value_contracts(declared: Contract, *, swappable: bool) -> list[Contract]:
-    """Every scale with every colour order, and the layouts that a picture that is not square can be in.
+def value_contracts(declared: Contract, *, swappable: bool, turned: bool) -> list[Contract]:
+    """Every scale with every colour order, and every way in which a picture may lie.
 
     Args:
         swappable: the model takes width × height, too.
+        turned: some of the photos say in EXIF that they have to be.
     """
     card = declared.card
     made = [
@@ -124,6 +126,8 @@ def value_contracts(declared: Contract, *, swappable: bool) -> list[Contract]:
     if card.width_px != card.height_px:
         layouts = (SWAPPED, TRANSPOSED, RESHAPED) if swappable else (TRANSPOSED, RESHAPED)
         made += [replace(declared, layout=layout) for layout in layouts]
+    # beside the layouts, which look much like a photo that lies on its side
+    made += [replace(declared, card=replace(card, exif=rule)) for rule in EXIF_RULES if turned]
     return _others(made, declared)
 
 
@@ -136,8 +140,8 @@ def geometry_contracts(base: Contract, *, turned: bool) -> list[Contract]:
     card = base.card
     made = [
         *(replace(card, interpolation=how, antialias=antialias) for how, antialias in _RESAMPLING),
-        *(replace(card, fit=fit) for fit in ("stretch", "crop", "pad")),
-        *(replace(card, exif=rule) for rule in ("apply", "ignore") if turned),
+        *(replace(card, fit=fit) for fit in FITS),
+        *(replace(card, exif=rule) for rule in EXIF_RULES if turned),
     ]
     return _others([replace(base, card=one) for one in made], base)
 

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 
 _TEMPERATURES: Final = np.geomspace(0.02, 20, 41)
 _BLUNDERS: Final = 0.02  # share of answers that may be anything: bounds what one photo can say, and clips the logarithm
+_SLIPS: Final = 0.001  # the same where it counts how sure an answer is
 _SMALLEST: Final = 1e-12
 _SHUFFLES: Final = 2000
 # of labels moved by chance; times the number of such moves that are possible (Bonferroni)
@@ -33,6 +34,7 @@ class Evidence:
     probabilities: Floats  # (photos, labels), as the model gave them
     truth: Ints  # (photos,), places among the contract's labels
     log_likelihoods: Floats  # (photos,) of the true class, at the best temperature
+    as_sure: Floats  # (photos,) the same, as sure as the model is
     temperature: float
     moves: float = 1.0  # label orders that would have been tried for this one
 
@@ -70,10 +72,16 @@ class Evidence:
         np.add.at(table, (self.truth, self.probabilities.argmax(axis=1)), 1)
         return table
 
+    @property
+    def unsureness(self) -> float:
+        """How far the temperature is from 1, as a logarithm; a model is trained to be as sure as it is right."""
+        return abs(float(np.log(self.temperature)))
+
     def score(self, declared: Contract) -> float:
         """The likelihood with a price on complication: two nats a change, and what a label order was picked from."""
         changes = [change for change in self.contract.changes(declared) if change != "labels"]
-        return float(self.log_likelihoods.sum()) - 2 * len(changes) - float(np.log(self.moves))
+        price = 2 * len(changes) + float(np.log(self.moves)) + self.unsureness**2 / 2
+        return float(self.log_likelihoods.sum()) - price
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class Comparison:
     p_accuracy: float  # exact McNemar, one-sided
     p_likelihood: float  # Wilcoxon's signed ranks, one-sided: a small shift of many photos counts
     p_mean: float  # paired t test, one-sided: but not one that a few photos undo
+    as_sure: float  # nats of all true classes' likelihood without a temperature
+    temperature: float  # by how much less the better one's has to be set right, as a logarithm
 
 
 def gather(contract: Contract, probabilities: Floats, truth: Ints, moves: float = 1.0) -> Evidence:
@@ -93,17 +103,21 @@ def gather(contract: Contract, probabilities: Floats, truth: Ints, moves: float 
     The temperature is fitted anew for each contract, so that none wins or loses by being too sure of itself.
     """
     logs = np.log(np.maximum(probabilities, _SMALLEST))
-    best, at = None, 1.0
-    for temperature in _TEMPERATURES:
-        powers = logs / temperature
-        powers -= powers.max(axis=1, keepdims=True)
-        shares = np.exp(powers)
-        true = shares[np.arange(len(truth)), truth] / shares.sum(axis=1)
-        likelihoods = np.log((1 - _BLUNDERS) * true + _BLUNDERS / probabilities.shape[1])
-        if best is None or likelihoods.sum() > best.sum():
-            best, at = likelihoods, float(temperature)
-    assert best is not None
-    return Evidence(contract, probabilities, truth, best, at, moves)
+    best, at = max(
+        ((_likelihoods(logs, truth, float(temperature)), float(temperature)) for temperature in _TEMPERATURES),
+        key=lambda tried: tried[0].sum(),
+    )
+    return Evidence(contract, probabilities, truth, best, _likelihoods(logs, truth, 1.0, _SLIPS), at, moves)
+
+
+def _likelihoods(logs: Floats, truth: Ints, temperature: float, anything: float = _BLUNDERS) -> Floats:
+    """The logarithms of the true classes' probabilities, of which a share may be `anything`."""
+    powers = logs / temperature
+    powers -= powers.max(axis=1, keepdims=True)
+    shares = np.exp(powers)
+    true = shares[np.arange(len(truth)), truth] / shares.sum(axis=1)
+    likelihoods: Floats = np.log((1 - anything) * true + anything / logs.shape[1])
+    return likelihoods
 
 
 def compare(worse: Evidence, better: Evidence) -> Comparison:
@@ -120,6 +134,8 @@ def compare(worse: Evidence, better: Evidence) -> Comparison:
         float(stats.binomtest(gained, gained + lost, alternative="greater").pvalue) if gained + lost else 1.0,
         p_likelihood,
         p_mean,
+        float((better.as_sure - worse.as_sure).sum()),
+        worse.unsureness - better.unsureness,
     )
 
 

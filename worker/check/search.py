@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from worker.check.answers import Answers
-from worker.check.contracts import SWAPPED, Contract, geometry_contracts, value_contracts
+from worker.check.contracts import Contract, geometry_contracts, value_contracts
 from worker.check.evidence import Comparison, Evidence, Floats, Ints, compare, gather, read_with, with_labels_moved
 
 _PATIENCE_SECONDS: Final = 300.0  # a round that would take longer begins with a part of the photos
@@ -22,8 +22,10 @@ _ROUNDS: Final = 3  # of ways to resize: each changes one entry at most
 _CHANCE: Final = 0.01
 _GAIN: Final = 0.05  # of balanced accuracy
 _NATS: Final = 0.03  # of log-likelihood a photo, with
-_LIKELY_MEAN: Final = 0.05  # chance of that mean, and
+_LIKELY_MEAN: Final = 0.02  # chance of that mean, and
 _SMALL_GAIN: Final = 0.02  # of balanced accuracy: answers that are only surer may be so of wrong numbers, too
+# a wrong scale may leave the answers as right as they were, and the model many times too sure or unsure of them
+TOO_SURE: Final = float(np.log(5))
 
 
 @dataclass(slots=True)
@@ -47,10 +49,8 @@ class Search:
         self._all: Ints = np.arange(len(answers.photos))
         self._known: dict[tuple[object, ...], Evidence] = {}
         self._screened_out: list[Contract] = []
-        swappable = declared.card.width_px != declared.card.height_px and answers.takes(
-            Contract(declared.card, SWAPPED)
-        )
-        self._values = value_contracts(declared, swappable=swappable)
+        swappable = answers.swapped is not None
+        self._values = value_contracts(declared, swappable=swappable, turned=answers.turned)
         geometry = geometry_contracts(declared, turned=answers.turned)
         answers.plan(self._cost(len(self._values)) + self._cost(len(geometry)))
 
@@ -72,7 +72,7 @@ class Search:
         moved = [with_labels_moved(evidence) for evidence in candidates]
         both = [*candidates, *(evidence for evidence in moved if evidence)]
         clear = [one for one in both if clearly_better(compare(than, one), len(candidates))]
-        return max([than, *clear], key=lambda evidence: evidence.score(self._declared))
+        return max(clear, key=lambda evidence: evidence.score(self._declared), default=than)
 
     def _round(self, contracts: list[Contract], doing: str) -> list[Evidence]:
         """The evidence on all photos; on a slow model of those contracts alone that did best on some of them."""
@@ -124,4 +124,5 @@ def clearly_better(comparison: Comparison, contracts: int) -> bool:
     level = _CHANCE / max(contracts, 1)
     more_right = comparison.p_accuracy < level and comparison.gain >= _GAIN
     surer = comparison.p_likelihood < level and comparison.p_mean < _LIKELY_MEAN and comparison.nats >= _NATS
-    return more_right or (surer and comparison.gain >= _SMALL_GAIN)
+    as_sure = comparison.as_sure > -np.log(level) and comparison.temperature >= TOO_SURE and comparison.gain >= 0
+    return more_right or (surer and comparison.gain >= _SMALL_GAIN) or as_sure

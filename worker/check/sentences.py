@@ -10,7 +10,7 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import RESHAPED, TRANSPOSED, Contract
 from worker.check.evidence import Evidence, alike, compare, read_with
 from worker.check.photos import LabelledPhotos
-from worker.check.search import Findings
+from worker.check.search import TOO_SURE, Findings
 from worker.check.verdict import ENOUGH_PHOTOS, too_few, works
 
 _TIMES_MAX: Final = 1_000_000  # beyond it nobody counts
@@ -75,11 +75,20 @@ def _declared(findings: Findings, answers: Answers) -> Iterator[str]:
 def _better(findings: Findings) -> Iterator[str]:
     declared, best = findings.declared, findings.best
     comparison = compare(declared, best)
-    times = 1 / max(min(comparison.p_accuracy, comparison.p_likelihood), 1 / _TIMES_MAX)
+    too_sure = comparison.temperature >= TOO_SURE
+    chance = min(
+        comparison.p_accuracy, comparison.p_likelihood, float(np.exp(-comparison.as_sure)) if too_sure else 1.0
+    )
+    times = 1 / max(chance, 1 / _TIMES_MAX)
     yield (
         f"Another contract is clearly better: {best.contract.title(declared.contract)}, {best.balanced:.2f} instead of "
         f"{declared.balanced:.2f}. Chance would do that less than once in {times:,.0f} times."
     )
+    if too_sure:
+        yield (
+            f"As declared, the model is {'too sure' if declared.temperature > 1 else 'too unsure'} of its answers: a "
+            f"temperature of {declared.temperature:.2g} would set them right, and there {best.temperature:.2g} does."
+        )
     yield from _moved_labels(findings)
     changed = set(best.contract.changes(declared.contract))
     for question, entries in _QUESTIONS.items():
@@ -192,7 +201,8 @@ def _values(contract: Contract, entries: tuple[str, ...]) -> str:
 
 def _indistinct(best: Evidence, other: Evidence) -> bool:
     worse = compare(other, best)
-    return min(worse.p_accuracy, worse.p_likelihood) > _TOLD_APART
+    too_sure = worse.temperature >= TOO_SURE and worse.as_sure >= -np.log(_TOLD_APART)
+    return min(worse.p_accuracy, worse.p_likelihood) > _TOLD_APART and not too_sure
 
 
 def _list(parts: list[str], between: str = ", ", many: int = _NAMED) -> str:

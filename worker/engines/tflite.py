@@ -10,6 +10,8 @@ from shared.cards import Card
 from worker.engines.tensorflow import tf
 from worker.preprocessing import Float32Array
 
+_PIXELS = {"none": (1.0, 0.0), "1/255": (255.0, 0.0), "-1..1": (127.5, 127.5)}  # pixel = factor · x + offset
+
 
 class TfliteEngine:
     """The file as TensorFlow Lite runs it, image by image; 8-bit integers begin and end at its edges."""
@@ -21,8 +23,8 @@ class TfliteEngine:
     def __init__(self, model: Path, card: Card, *, threads: int) -> None:
         """Loads the model.
 
-        Into a model of unsigned bytes 0–255 go as they are, where the card does not scale them; else its numbers are
-        those that the bytes stand for.
+        A model of unsigned bytes is given pixels where its bytes are pixels; else its numbers are those that the
+        bytes stand for.
 
         Raises:
             ValueError, RuntimeError: not a model that TensorFlow Lite runs.
@@ -36,20 +38,38 @@ class TfliteEngine:
             self._input["index"], (self._copies, card.height_px, card.width_px, card.channels)
         )
         self._interpreter.allocate_tensors()
-        self._pixels = card.scale == "none" and self._input["dtype"] == np.uint8
+        self._pixels = _as_pixels(card.scale, self._input)
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
         return np.stack([self._run(image) for image in batch])
 
     def _run(self, image: Float32Array) -> Float32Array:
-        # what a filter overshoots would wrap around, and fractions be cut off
-        values = np.rint(image).clip(0, 255) if self._pixels else _quantised(image, self._input)
+        if self._pixels:
+            factor, offset = self._pixels
+            values = np.rint(image * np.float32(factor) + np.float32(offset)).clip(0, 255)
+        else:
+            values = _quantised(image, self._input)
         self._interpreter.set_tensor(
             self._input["index"], np.repeat(values[None], self._copies, 0).astype(self._input["dtype"])
         )
         self._interpreter.invoke()
         return _real(self._interpreter.get_tensor(self._output["index"])[0].ravel(), self._output)
+
+
+def _as_pixels(scale: str, tensor: dict[str, Any]) -> tuple[float, float] | None:
+    """How the card's numbers become the pixels again, where the model's bytes are pixels.
+
+    They are those of scale none; and of another scale where byte and pixel differ by less than one from 0 to 255.
+    Teachable Machine's do by half of one, which rounding would decide by float noise.
+    """
+    if tensor["dtype"] != np.uint8 or scale not in _PIXELS:
+        return None
+    factor, offset = _PIXELS[scale]
+    step, zero = tensor["quantization"]
+    if scale == "none" or (step and all(abs((end - offset) / factor / step + zero - end) < 1 for end in (0, 255))):
+        return factor, offset
+    return None
 
 
 def _quantised(values: Float32Array, tensor: dict[str, Any]) -> Any:
