@@ -145,6 +145,17 @@ def test_photos_that_support_other_labels_are_said_and_noted_and_the_contract_st
     assert card.checked["contract"] == "another contract is clearly better"
 
 
+def test_a_model_of_any_size_is_asked_whether_width_and_height_are_swapped(tmp_path: Path) -> None:
+    turno = models_in(tmp_path)
+    turno(
+        "add", COLOURS.with_name("anySize.keras"), "--labels", ",".join(label[:4] for label in LABELS),
+        "--name", "any", "--scale", "none", "--width", "16", "--height", "12",
+    )  # fmt: skip
+    checked = turno("check", "any", "--images", _photos(tmp_path / "photos", [label[:4] for label in LABELS]))
+    assert checked.exit_code == 0, checked.output
+    assert "width and height: these photos cannot tell in place from exchanged" in checked.stdout
+
+
 def test_a_calibration_makes_the_probabilities_mean_what_they_say(verified: Path) -> None:
     folder = verified.parents[2]
     photos = _photos(folder / "doubtful", LABELS)

@@ -78,7 +78,7 @@ class Evidence:
         return abs(float(np.log(self.temperature)))
 
     def score(self, declared: Contract) -> float:
-        """The likelihood with a price on complication: two nats a change, and what a label order was picked from."""
+        """The likelihood with a price: two nats a change, what a label order was picked from, an odd temperature."""
         changes = [change for change in self.contract.changes(declared) if change != "labels"]
         price = 2 * len(changes) + float(np.log(self.moves)) + self.unsureness**2 / 2
         return float(self.log_likelihoods.sum()) - price

@@ -1,6 +1,6 @@
-"""Makes colours.keras and finalModel.keras: they say of which colour a picture is, red, green or blue.
+"""Makes colours.keras, finalModel.keras and anySize.keras: they say of which colour a picture is, red, green or blue.
 
-Width 16, height 12; the first takes pixels of 0–255, the second of 0–1. python tests/turno/models/make.py
+Width 16, height 12, or any; finalModel takes pixels of 0–1, the others of 0–255. python tests/turno/models/make.py
 """
 
 from pathlib import Path
@@ -8,10 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-for name, largest in (("colours", 255), ("finalModel", 1)):
+for name, size, largest in (
+    ("colours", (12, 16), 255), ("finalModel", (12, 16), 1), ("anySize", (None, None), 255),
+):  # fmt: skip
     model = keras.Sequential(
         [
-            keras.layers.Input((12, 16, 3)),
+            keras.layers.Input((*size, 3)),
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(3, activation="softmax"),
         ]
