@@ -56,7 +56,7 @@ def checked_entry(findings: Findings, measured: Calibration, found: LabelledPhot
     code = exit_code_of(findings)
     outcome = {SUPPORTED: "supported", ANOTHER_IS_BETTER: "another contract is clearly better", TOO_WEAK: "too weak"}
     entry: dict[str, Any] = {
-        "on": datetime.now(UTC).date().isoformat(),
+        "at": datetime.now(UTC).date().isoformat(),
         "contract": outcome[code],
         "photos": len(declared.truth),
         "contracts": len(findings.tried) + len(findings.screened_out),
