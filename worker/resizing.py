@@ -93,8 +93,8 @@ def _interpolated(image: Image.Image, box: _Box, size: tuple[int, int], card: Ca
     Measured on noise, the worst case, in levels of 255: against tf.image.resize(antialias=False), smart_resize of Keras
     and resize_with_pad nearest is equal, bilinear within 0.0001, lanczos (lanczos3) within 0.05, bicubic (TensorFlow
     has its weights in a table) within 0.25. Against cv2.resize INTER_LINEAR, which rounds, within 0.8; OpenCV's
-    nearest, cubic and area are other filters. A JPEG itself differs: TensorFlow decodes with a faster, coarser
-    transform, by 0.85 levels on average and by 9 at most.
+    nearest, cubic and area are other filters. A JPEG itself differs unless the card's jpeg_decoder is
+    tensorflow: by 0.85 levels on average and by 9 at most.
     """
     columns, across = _taps(box[2] - box[0], size[0], card.interpolation)
     rows, down = _taps(box[3] - box[1], size[1], card.interpolation)

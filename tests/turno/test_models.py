@@ -72,6 +72,7 @@ def test_an_added_model_lies_there_with_a_card_of_what_was_said_derived_and_assu
     text = (folder / "card.toml").read_text()
     assert "width_px = 16 # derived: 16" in text
     assert 'exif = "ignore" # as keras-directory does' in text
+    assert card.jpeg_decoder == "tensorflow"
     assert 'interpolation = "bicubic"\n' in text
     assert (folder / "model.keras").read_bytes() == COLOURS.read_bytes()
 
@@ -168,6 +169,7 @@ def test_a_calibration_makes_the_probabilities_mean_what_they_say(verified: Path
     assert 1.5 < card.temperature < 4  # 0.96 was claimed, 0.82 is right
     assert (card.diagnosed_at, card.not_recognised_at) == (0.5, 0.5)
     assert "# fitted on 66 photos" in verified.read_text()
+    assert "no calibration" not in load_card(verified).assumed
     assert "# mine\n[output]" in verified.read_text()
     before, after = map(float, re.findall(r"goes from ([0-9.]+) to ([0-9.]+);", done.stdout)[0])
     assert after < 0.02

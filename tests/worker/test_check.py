@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import OperatorError
-from tests.worker.check_model import LABELS, Deaf, Proportional, served, take_photos, trained_card
+from tests.worker.check_model import LABELS, Deaf, Guessing, Proportional, served, take_photos, trained_card
 from worker.check import Verdict, run_check
 from worker.registry import ServedModel
 
@@ -112,6 +112,11 @@ def test_photos_of_one_label_prove_nothing(tmp_path: Path) -> None:
     verdict = _check(served(trained_card()), take_photos(tmp_path, 25, ["rust"]))
     assert verdict.exit_code == 3
     assert any("All photos are of one label" in sentence for sentence in verdict.sentences)
+
+
+def test_a_model_that_knows_nothing_and_is_sure_of_it_is_no_evidence_for_a_scale(photos: Path) -> None:
+    verdict = _check(ServedModel("leaf", trained_card(scale="none"), Guessing()), photos)
+    assert (verdict.exit_code, verdict.lines) == (3, [])
 
 
 def test_a_model_that_answers_always_the_same_is_told(photos: Path) -> None:

@@ -97,14 +97,17 @@ def test_what_is_told_of_colours_and_rotation_is_not_assumed() -> None:
 def test_a_card_that_does_not_fit_its_model_is_refused(changes: dict[str, Any], side: str) -> None:
     with pytest.raises(OperatorError, match=side):
         require_fit(card(**changes), FACTS)
-    with pytest.raises(OperatorError, match="width and height look swapped"):
-        require_fit(card(width_px=FACTS.height_px, height_px=FACTS.width_px), FACTS)
-    with pytest.raises(OperatorError, match='say activation = "sigmoid"'):
-        require_fit(card(), replace(FACTS, outputs=1, activation="sigmoid"))
     with pytest.raises(OperatorError, match="has 2 labels, the model has 5 outputs"):
         require_fit(card(), replace(FACTS, outputs=5))
     with pytest.raises(OperatorError, match="has 3 labels, the model has 1 outputs"):
         require_fit(card(labels=THREE, activation="sigmoid"), replace(FACTS, outputs=1, activation="sigmoid"))
+
+
+def test_what_a_misfit_looks_like_is_said() -> None:
+    with pytest.raises(OperatorError, match="width and height look swapped"):
+        require_fit(card(width_px=FACTS.height_px, height_px=FACTS.width_px), FACTS)
+    with pytest.raises(OperatorError, match='say activation = "sigmoid"'):
+        require_fit(card(), replace(FACTS, outputs=1, activation="sigmoid"))
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,13 @@ def test_every_kind_of_jpeg_is_much_the_same_for_either_decoder(what: str) -> No
     assert np.abs(ours - theirs).max() < 0.05
 
 
+def test_superfluous_bytes_change_no_pixel_of_a_jpeg() -> None:
+    data = encoded(picture(width_px=64, height_px=64), "JPEG")
+    odd = data[:-2] + bytes(9) + data[-2:]
+    assert np.array_equal(_array(odd, jpeg_decoder="tensorflow"), _array(data, jpeg_decoder="tensorflow"))
+    assert not np.array_equal(_array(odd, jpeg_decoder="tensorflow"), _array(odd))
+
+
 def test_a_jpeg_that_breaks_off_is_damaged_for_either_decoder() -> None:
     data = encoded(picture(width_px=64, height_px=64), "JPEG")
     with pytest.raises((OSError, SyntaxError), match=r"(?i)truncated"):

@@ -4,12 +4,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from shared.errors import OperatorError
+from shared.logs import get_logger
 from shared.models import served_model_name
 from shared.settings import Settings
 from turno.models.cardfile import card_text
 from turno.models.folders import CARD, Kept
 from worker.prepare import prepare_served_model
-from worker.registry import PREPARED, ServedModel, load_served_model
+from worker.registry import PREPARED, ServedModel, load_served_model, prepared_folder
+
+log = get_logger(__name__)
 
 
 def load(found: Kept, settings: Settings) -> ServedModel:
@@ -24,23 +28,26 @@ def load(found: Kept, settings: Settings) -> ServedModel:
 
 
 def load_swapped(found: Kept, settings: Settings, scratch: Path) -> ServedModel | None:
-    """The same model with width and height exchanged; None where it is square, or made for one size.
-
-    Raises:
-        OperatorError: it cannot serve.
-    """
-    prepared = prepare_served_model(_beside_what_is_served(found, settings))
+    """The same model, prepared before, with width and height exchanged; None where it takes no such pictures."""
     card = found.card
-    if not card or card.width_px == card.height_px or not json.loads((prepared / PREPARED).read_text())["any_size"]:
+    assert card
+    own = _beside_what_is_served(found, settings)
+    prepared = prepared_folder(own, served_model_name(own))
+    if card.width_px == card.height_px or not json.loads((prepared / PREPARED).read_text())["any_size"]:
         return None
-    folder = scratch / found.name
-    folder.mkdir()
-    (folder / card.file).symlink_to((found.folder / card.file).resolve())
+    log.info("once more, with width and height exchanged", model=found.name)
+    link = scratch / found.name / card.file
+    link.parent.mkdir(parents=True)
+    link.symlink_to((found.folder / card.file).resolve())
     swapped = replace(card.contract, width_px=card.height_px, height_px=card.width_px)
-    (folder / CARD).write_text(card_text(swapped, str(found.folder), {}), encoding="utf-8")
-    settings = settings.model_copy(update={"model_path": str(folder), "state_dir": scratch})
-    prepare_served_model(settings)
-    return load_served_model(settings)
+    (scratch / found.name / CARD).write_text(card_text(swapped, str(found.folder), {}), encoding="utf-8")
+    settings = settings.model_copy(update={"model_path": str(scratch / found.name), "state_dir": scratch})
+    try:
+        prepare_served_model(settings)
+        return load_served_model(settings)
+    except OperatorError as error:  # or there is no room for two: the check goes on without
+        log.warning("not tried with width and height exchanged", model=found.name, why=str(error))
+        return None
 
 
 def _beside_what_is_served(found: Kept, settings: Settings) -> Settings:

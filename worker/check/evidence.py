@@ -93,8 +93,8 @@ class Comparison:
     p_accuracy: float  # exact McNemar, one-sided
     p_likelihood: float  # Wilcoxon's signed ranks, one-sided: a small shift of many photos counts
     p_mean: float  # paired t test, one-sided: but not one that a few photos undo
-    as_sure: float  # nats of all true classes' likelihood without a temperature
-    temperature: float  # by how much less the better one's has to be set right, as a logarithm
+    nats_as_sure: float  # of all photos, as sure as the model is
+    less_unsure: float  # difference of the unsureness
 
 
 def gather(contract: Contract, probabilities: Floats, truth: Ints, moves: float = 1.0) -> Evidence:

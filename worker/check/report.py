@@ -48,6 +48,8 @@ def _evidence(evidence: Evidence, declared: Evidence) -> dict[str, Any]:
         "temperature": round(evidence.temperature, 3),
         "p_accuracy": comparison.p_accuracy,
         "p_likelihood": comparison.p_likelihood,
+        "nats_as_sure": round(comparison.nats_as_sure, 1),
+        "less_unsure": round(comparison.less_unsure, 2),
         "confusion": evidence.confusion.tolist(),
     }
 

@@ -11,7 +11,17 @@ import numpy as np
 
 from worker.check.answers import Answers
 from worker.check.contracts import Contract, geometry_contracts, value_contracts
-from worker.check.evidence import Comparison, Evidence, Floats, Ints, compare, gather, read_with, with_labels_moved
+from worker.check.evidence import (
+    Comparison,
+    Evidence,
+    Floats,
+    Ints,
+    compare,
+    gather,
+    p_of_chance,
+    read_with,
+    with_labels_moved,
+)
 
 _PATIENCE_SECONDS: Final = 300.0  # a round that would take longer begins with a part of the photos
 _SCREEN_PER_CLASS: Final = 8  # with fewer the right contract might be missed
@@ -48,34 +58,44 @@ class Search:
         self._truth = answers.truth
         self._all: Ints = np.arange(len(answers.photos))
         self._known: dict[tuple[object, ...], Evidence] = {}
+        self._seen: set[tuple[object, ...]] = set()
         self._screened_out: list[Contract] = []
         swappable = answers.swapped is not None
         self._values = value_contracts(declared, swappable=swappable, turned=answers.turned)
+        feedings = {one.feeding for one in self._values}
         geometry = geometry_contracts(declared, turned=answers.turned)
-        answers.plan(self._cost(len(self._values)) + self._cost(len(geometry)))
+        new = [one for one in geometry if one.feeding not in feedings]
+        answers.plan(self._cost(len(self._values)) + self._cost(len(new)))
 
     def run(self) -> Findings:
         """Tries the plausible contracts."""
         declared = self._on_all([self._declared], "as declared")[0]
         values = self._round(self._values, "scale, colour and label order")
-        best = self._better(declared, [declared, *values])
+        best = self._better(declared, [declared, *values], len(self._values))
         for _ in range(_ROUNDS):
             geometry = geometry_contracts(best.contract, turned=self._answers.turned)
-            better = self._better(best, self._round(geometry, "ways to resize"))
+            new = [one for one in geometry if one.feeding not in self._seen]
+            better = self._better(best, self._round(new, "ways to resize"), len(new))
             if better is best:
                 break
             best = better
         return Findings(declared, best, list(self._known.values()), self._screened_out)
 
-    def _better(self, than: Evidence, candidates: list[Evidence]) -> Evidence:
-        """The best supported of those that are clearly better; `than` itself if there is none."""
+    def _better(self, than: Evidence, candidates: list[Evidence], tried: int) -> Evidence:
+        """The best supported of those that are clearly better; `than` itself if there is none.
+
+        Args:
+            tried: the contracts of the round, those screened out among them.
+        """
         moved = [with_labels_moved(evidence) for evidence in candidates]
         both = [*candidates, *(evidence for evidence in moved if evidence)]
-        clear = [one for one in both if clearly_better(compare(than, one), len(candidates))]
+        knows = p_of_chance(than) < _CHANCE  # a model that knows nothing is too sure under every contract
+        clear = [one for one in both if clearly_better(compare(than, one), tried, knows=knows)]
         return max(clear, key=lambda evidence: evidence.score(self._declared), default=than)
 
     def _round(self, contracts: list[Contract], doing: str) -> list[Evidence]:
         """The evidence on all photos; on a slow model of those contracts alone that did best on some of them."""
+        self._seen |= {one.feeding for one in contracts}
         some = self._some(len(contracts))
         if len(some) < len(self._all):
             asked = self._answers.get(contracts, some, f"{doing}, on some photos")
@@ -119,10 +139,11 @@ class Search:
         return contracts * some + min(_FINALISTS, contracts) * (len(self._all) - some)
 
 
-def clearly_better(comparison: Comparison, contracts: int) -> bool:
+def clearly_better(comparison: Comparison, contracts: int, *, knows: bool) -> bool:
     """Whether a comparison with one of so many contracts is significant, and the effect worth an alarm."""
     level = _CHANCE / max(contracts, 1)
     more_right = comparison.p_accuracy < level and comparison.gain >= _GAIN
     surer = comparison.p_likelihood < level and comparison.p_mean < _LIKELY_MEAN and comparison.nats >= _NATS
-    as_sure = comparison.as_sure > -np.log(level) and comparison.temperature >= TOO_SURE and comparison.gain >= 0
-    return more_right or (surer and comparison.gain >= _SMALL_GAIN) or as_sure
+    # as right, and as sure as it is right
+    fitting = comparison.gain >= 0 and comparison.less_unsure >= TOO_SURE and comparison.nats_as_sure > -np.log(level)
+    return more_right or (surer and comparison.gain >= _SMALL_GAIN) or (knows and fitting)

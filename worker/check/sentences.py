@@ -75,14 +75,12 @@ def _declared(findings: Findings, answers: Answers) -> Iterator[str]:
 def _better(findings: Findings) -> Iterator[str]:
     declared, best = findings.declared, findings.best
     comparison = compare(declared, best)
-    too_sure = comparison.temperature >= TOO_SURE
-    chance = min(
-        comparison.p_accuracy, comparison.p_likelihood, float(np.exp(-comparison.as_sure)) if too_sure else 1.0
-    )
-    times = 1 / max(chance, 1 / _TIMES_MAX)
+    too_sure = comparison.less_unsure >= TOO_SURE
+    chance = max(min(comparison.p_accuracy, comparison.p_likelihood), 1 / _TIMES_MAX)
+    how_sure = f" Chance would do that less than once in {1 / chance:,.0f} times." if chance < _TOLD_APART else ""
     yield (
         f"Another contract is clearly better: {best.contract.title(declared.contract)}, {best.balanced:.2f} instead of "
-        f"{declared.balanced:.2f}. Chance would do that less than once in {times:,.0f} times."
+        f"{declared.balanced:.2f}.{how_sure}"
     )
     if too_sure:
         yield (
@@ -201,7 +199,7 @@ def _values(contract: Contract, entries: tuple[str, ...]) -> str:
 
 def _indistinct(best: Evidence, other: Evidence) -> bool:
     worse = compare(other, best)
-    too_sure = worse.temperature >= TOO_SURE and worse.as_sure >= -np.log(_TOLD_APART)
+    too_sure = worse.less_unsure >= TOO_SURE and worse.nats_as_sure >= -np.log(_TOLD_APART)
     return min(worse.p_accuracy, worse.p_likelihood) > _TOLD_APART and not too_sure
 
 

@@ -10,6 +10,7 @@ from shared.cards import Card
 from worker.engines.tensorflow import tf
 from worker.preprocessing import Float32Array
 
+_ONE = 1.001  # and what float32 makes of it
 _PIXELS = {"none": (1.0, 0.0), "1/255": (255.0, 0.0), "-1..1": (127.5, 127.5)}  # pixel = factor · x + offset
 
 
@@ -60,14 +61,15 @@ class TfliteEngine:
 def _as_pixels(scale: str, tensor: dict[str, Any]) -> tuple[float, float] | None:
     """How the card's numbers become the pixels again, where the model's bytes are pixels.
 
-    They are those of scale none; and of another scale where byte and pixel differ by less than one from 0 to 255.
-    Teachable Machine's do by half of one, which rounding would decide by float noise.
+    They are those of scale none; and of another scale where byte and pixel differ by no more than one from 0 to 255.
+    Teachable Machine's do by half of one, which rounding would decide by float noise; those of step 1/128 and zero 128
+    by one at the end.
     """
     if tensor["dtype"] != np.uint8 or scale not in _PIXELS:
         return None
     factor, offset = _PIXELS[scale]
     step, zero = tensor["quantization"]
-    if scale == "none" or (step and all(abs((end - offset) / factor / step + zero - end) < 1 for end in (0, 255))):
+    if scale == "none" or (step and all(abs((end - offset) / factor / step + zero - end) <= _ONE for end in (0, 255))):
         return factor, offset
     return None
 
