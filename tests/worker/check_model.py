@@ -74,9 +74,7 @@ class Proportional:
 
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
-        powers = batch.reshape(len(batch), -1) @ self._likes.T
-        shares = np.exp(powers - powers.max(axis=1, keepdims=True))
-        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _softmax(batch.reshape(len(batch), -1) @ self._likes.T)
 
 
 class Guessing:
@@ -89,9 +87,7 @@ class Guessing:
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
         random = np.random.default_rng(list(batch.tobytes()[:64]))
-        powers = random.normal(0, 1, (len(batch), len(LABELS))) * batch.std()
-        shares = np.exp(powers - powers.max(axis=1, keepdims=True))
-        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _softmax(random.normal(0, 1, (len(batch), len(LABELS))) * batch.std())
 
 
 class Deaf:
@@ -104,6 +100,11 @@ class Deaf:
     def predict(self, batch: Float32Array) -> Float32Array:
         """See `ModelEngine.predict`."""
         return np.tile(np.array([0.1, 0.2, 0.3, 0.4], np.float32), (len(batch), 1))
+
+
+def _softmax(powers: Float32Array) -> Float32Array:
+    shares = np.exp(powers - powers.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def served(trained: Card, **declared: Any) -> ServedModel:
