@@ -22,9 +22,7 @@ def load(found: Kept, settings: Settings) -> ServedModel:
     Raises:
         OperatorError: it cannot serve.
     """
-    settings = _beside_what_is_served(found, settings)
-    prepare_served_model(settings)
-    return load_served_model(settings)
+    return _prepared(_beside_what_is_served(found, settings))
 
 
 def load_swapped(found: Kept, settings: Settings, scratch: Path) -> ServedModel | None:
@@ -43,11 +41,15 @@ def load_swapped(found: Kept, settings: Settings, scratch: Path) -> ServedModel 
     (scratch / found.name / CARD).write_text(card_text(swapped, str(found.folder), {}), encoding="utf-8")
     settings = settings.model_copy(update={"model_path": str(scratch / found.name), "state_dir": scratch})
     try:
-        prepare_served_model(settings)
-        return load_served_model(settings)
+        return _prepared(settings)
     except OperatorError as error:  # or there is no room for two: the check goes on without
         log.warning("not tried with width and height exchanged", model=found.name, why=str(error))
         return None
+
+
+def _prepared(settings: Settings) -> ServedModel:
+    prepare_served_model(settings)
+    return load_served_model(settings)
 
 
 def _beside_what_is_served(found: Kept, settings: Settings) -> Settings:
