@@ -16,23 +16,43 @@ if sys.modules["rich"] is _ABSENT:
 _ROW = re.compile(r"\nDETAIL:.*?(?=\n\[SQL|\n\n|\Z)", re.DOTALL)
 
 
+def _drop_colors(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    event.pop("color_message", None)  # uvicorn says everything twice, once in colour
+    return event
+
+
+def _cut_rows(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    if "exception" in event:  # PostgreSQL shows the row that it refuses, and secrets may be in it
+        event["exception"] = _ROW.sub("", event["exception"])
+    return event
+
+
+# what structlog and everybody else's records go through alike
+_STEPS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    _drop_colors,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    _cut_rows,
+]
+# one list for the process's whole life: a logger keeps the one that it was first used with
+_PROCESSORS: list[Any] = [
+    structlog.stdlib.filter_by_level,
+    *_STEPS,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+
+
 def configure_logging(level: str) -> None:
     """Sends structlog's and everybody else's records to stdout as JSON lines."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        _drop_colors,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-        _cut_rows,
-    ]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_STEPS,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -49,26 +69,11 @@ def configure_logging(level: str) -> None:
     for noisy in ("celery.app.trace", "celery.worker.strategy", "httpx", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-
-
-def _drop_colors(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    event.pop("color_message", None)  # uvicorn says everything twice, once in colour
-    return event
-
-
-def _cut_rows(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    if "exception" in event:  # PostgreSQL shows the row that it refuses, and secrets may be in it
-        event["exception"] = _ROW.sub("", event["exception"])
-    return event
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -10,6 +10,7 @@ def test_what_is_logged_is_shown_whichever_loggers_are_in_use_already(capsys: py
     configure_logging("DEBUG")
     log = get_logger("in use")
     log.info("before")  # from now on it is bound to what was configured
+    configure_logging("DEBUG")
     with shown_log():
         log.info("loading", model="leaf")
         log.debug("a detail")
