@@ -143,6 +143,12 @@ def check(
     images: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Photos: a folder for each label, called like it.")
     ],
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="What model.predict gave in training's code, as JSON."
+        ),
+    ] = None,
     most: Annotated[int, typer.Option(min=1, help="Photos of each label that are looked at.")] = 40,
     picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the findings as PNG.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the findings as JSON.")] = None,
@@ -160,7 +166,9 @@ def check(
     with shown_log(), scratch_folder(settings.state_dir, "checking") as scratch:
         model, swapped = load(found, settings), load_swapped(found, settings, scratch)
     with shown_bar() as bar:
-        verdict = run_check(model, images, most=most, picture=picture, report=report, show=bar, swapped=swapped)
+        verdict = run_check(
+            model, images, most=most, picture=picture, report=report, show=bar, swapped=swapped, recorded=answers
+        )
     _say((*verdict.sentences, *verdict.lines))
     record(found.folder / CARD, "checked", verdict.checked)  # a bad finding, too: an older good one would mislead
     raise typer.Exit(verdict.exit_code)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.cards import Card, CardError, check_card
-from shared.cardwords import EXIF_RULES, FITS
+from shared.cardwords import EXIF_RULES, FITS, INTERPOLATIONS, JPEG_DECODERS
 
 _WHITE: Final = 255.0
 _HALF: Final = 127.5
@@ -20,6 +20,7 @@ _TWICE: Final = {
     "1/255, then -1..1": (_HALF * _WHITE, _HALF * _WHITE),
 }
 _RESAMPLING: Final = (("nearest", True), ("bilinear", True), ("bilinear", False), ("lanczos", True), ("lanczos", False))
+_EVERY: Final = tuple((how, antialias) for how in INTERPOLATIONS for antialias in (True, False))
 # swapped: the model is fed width × height instead of height × width, where it takes both
 # transposed: resized to height × width, then rows and columns exchanged · reshaped: the same, with the rows cut anew
 STRAIGHT, SWAPPED, TRANSPOSED, RESHAPED = "straight", "swapped", "transposed", "reshaped"
@@ -36,6 +37,7 @@ _NAMES: Final = {
     "antialias": "antialias",
     "fit": "fit",
     "exif": "EXIF orientation",
+    "jpeg_decoder": "JPEG decoder",
     "layout": "width and height",
     "labels": "labels",
 }
@@ -131,15 +133,20 @@ def value_contracts(declared: Contract, *, swappable: bool, turned: bool) -> lis
     return _others(made, declared)
 
 
-def geometry_contracts(base: Contract, *, turned: bool) -> list[Contract]:
-    """Every other way to resize, to fit and to hold the photo, one at a time.
+def geometry_contracts(base: Contract, *, turned: bool, every: bool = False) -> list[Contract]:
+    """Other ways to resize, to fit and to hold the photo, one at a time.
 
     Args:
         turned: some of the photos say in EXIF that they have to be.
+        every: those, too, that are so like others that labels cannot tell them.
     """
     card = base.card
     made = [
-        *(replace(card, interpolation=how, antialias=antialias) for how, antialias in _RESAMPLING),
+        *(
+            replace(card, interpolation=how, antialias=antialias)
+            for how, antialias in (_EVERY if every else _RESAMPLING)
+        ),
+        *(replace(card, jpeg_decoder=decoder) for decoder in JPEG_DECODERS if every),
         *(replace(card, fit=fit) for fit in FITS),
         *(replace(card, exif=rule) for rule in EXIF_RULES if turned),
     ]

@@ -8,11 +8,19 @@ from worker.check.answers import Answers
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, compare
 from worker.check.photos import LabelledPhotos
+from worker.check.recorded import Reproduction
 from worker.check.search import Findings
 from worker.check.verdict import Verdict
 
 
-def write_report(path: Path, verdict: Verdict, findings: Findings, found: LabelledPhotos, answers: Answers) -> None:
+def write_report(
+    path: Path,
+    verdict: Verdict,
+    findings: Findings,
+    found: LabelledPhotos,
+    answers: Answers,
+    known: Reproduction | None,
+) -> None:
     """Writes everything that was found."""
     declared = findings.declared
     document = {
@@ -24,6 +32,14 @@ def write_report(path: Path, verdict: Verdict, findings: Findings, found: Labell
         "best": _evidence(findings.best, declared),
         "tried": [_evidence(evidence, declared) for evidence in findings.tried],
         "tried_on_some_photos": [contract.title(declared.contract) for contract in findings.screened_out],
+        "recorded": known
+        and {
+            "photos": known.photos,
+            "contract": known.contract.title(declared.contract),
+            "largest_shift": known.shift,
+            "largest_shift_as_declared": known.declared_shift,
+            "alike": known.alike,
+        },
         "photos": {
             "files_by_label": found.found,
             "used": len(declared.truth),

@@ -60,20 +60,26 @@ class Search:
         self._known: dict[tuple[object, ...], Evidence] = {}
         self._seen: set[tuple[object, ...]] = set()
         self._screened_out: list[Contract] = []
-        swappable = answers.swapped is not None
-        self._values = value_contracts(declared, swappable=swappable, turned=answers.turned)
-        feedings = {one.feeding for one in self._values}
-        geometry = geometry_contracts(declared, turned=answers.turned)
-        new = [one for one in geometry if one.feeding not in feedings]
-        answers.plan(self._cost(len(self._values)) + self._cost(len(new)))
 
-    def run(self) -> Findings:
-        """Tries the plausible contracts."""
-        declared = self._on_all([self._declared], "as declared")[0]
-        values = self._round(self._values, "scale, colour and label order")
-        best = self._better(declared, [declared, *values], len(self._values))
+    def run(self, start: Contract) -> Findings:
+        """Tries the plausible contracts.
+
+        Args:
+            start: what others have to be clearly better than; the declared one, or what recorded answers told.
+        """
+        turned = self._answers.turned
+        contracts = value_contracts(start, swappable=self._answers.swapped is not None, turned=turned)
+        feedings = {one.feeding for one in contracts}
+        new = [one for one in geometry_contracts(start, turned=turned) if one.feeding not in feedings]
+        self._answers.plan(self._cost(len(contracts)) + self._cost(len(new)))
+        declared = best = self._on_all([self._declared], "as declared")[0]
+        if start.feeding != self._declared.feeding:
+            self._answers.plan(len(self._all))
+            best = self._on_all([start], "as recorded")[0]
+        values = self._round(contracts, "scale, colour and label order")
+        best = self._better(best, [best, *values], len(contracts))
         for _ in range(_ROUNDS):
-            geometry = geometry_contracts(best.contract, turned=self._answers.turned)
+            geometry = geometry_contracts(best.contract, turned=turned)
             new = [one for one in geometry if one.feeding not in self._seen]
             better = self._better(best, self._round(new, "ways to resize"), len(new))
             if better is best:
@@ -114,9 +120,7 @@ class Search:
         answers = self._answers.get(contracts, self._all, doing)
         pairs = zip(contracts, answers, strict=True)
         evidence = [self._evidence(contract, rows, self._all) for contract, rows in pairs]
-        for one in evidence:
-            self._known.setdefault(one.contract.feeding, one)
-        return evidence
+        return [self._known.setdefault(one.contract.feeding, one) for one in evidence]
 
     def _evidence(self, contract: Contract, answers: Floats, photos: Ints) -> Evidence:
         """The photos' classes are places among the declared labels; the contract may have them in another order."""

@@ -10,6 +10,7 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import RESHAPED, TRANSPOSED, Contract
 from worker.check.evidence import Evidence, alike, compare, read_with
 from worker.check.photos import LabelledPhotos
+from worker.check.recorded import Reproduction
 from worker.check.search import TOO_SURE, Findings
 from worker.check.verdict import ENOUGH_PHOTOS, too_few, works
 
@@ -28,12 +29,19 @@ _QUESTIONS: Final = {
 }
 
 
-def describe(findings: Findings, found: LabelledPhotos, answers: Answers, measured: Calibration) -> list[str]:
+def describe(
+    findings: Findings,
+    found: LabelledPhotos,
+    answers: Answers,
+    measured: Calibration,
+    known: Reproduction | None,
+) -> list[str]:
     """All there is to say, the photos first."""
     return [
         *_photos(found, answers),
+        *(known.told(findings.declared.contract) if known else ()),
         *_declared(findings, answers),
-        *(_better(findings) if findings.best is not findings.declared else _supported(findings)),
+        *_contract(findings, known),
         *_strength(findings, found),
         *_probabilities(findings, measured),
     ]
@@ -70,6 +78,29 @@ def _declared(findings: Findings, answers: Answers) -> Iterator[str]:
         yield f"As declared, the model answers {label} to {answered.max()} of {len(declared.truth)} photos."
     if answers.faults:
         yield f"{answers.faults} answers under the contracts tried could not be read: {answers.fault}"
+
+
+def _contract(findings: Findings, known: Reproduction | None) -> Iterator[str]:
+    declared, best = findings.declared, findings.best
+    if known and known.exact and best.contract.feeding == known.contract.feeding:
+        yield from _moved_labels(findings)
+        yield from _hopeless(best)
+        yield f"Fed like that, the photos are answered with a balanced accuracy of {best.balanced:.2f}."
+        return
+    if known and known.exact:
+        yield (
+            "The labelled photos contradict the recorded answers: the code that recorded them feeds the model "
+            "otherwise than its training did."
+        )
+    yield from _supported(findings) if best is declared else _better(findings)
+
+
+def _hopeless(evidence: Evidence) -> Iterator[str]:
+    if not works(evidence):
+        yield (
+            "No contract tried makes the answers better than chance: the model does not know what these photos show, "
+            "or the card is wrong in another way."
+        )
 
 
 def _better(findings: Findings) -> Iterator[str]:
@@ -126,10 +157,7 @@ def _moved_labels(findings: Findings) -> Iterator[str]:
 def _supported(findings: Findings) -> Iterator[str]:
     declared = findings.declared
     if not works(declared):
-        yield (
-            "No contract tried makes the answers better than chance: the model does not know what these photos show, "
-            "or the card is wrong in another way."
-        )
+        yield from _hopeless(declared)
         return
     yield "No other contract is clearly better than the declared one."
     for question, entries in _QUESTIONS.items():

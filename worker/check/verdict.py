@@ -10,6 +10,7 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, p_of_chance
 from worker.check.photos import LabelledPhotos
+from worker.check.recorded import Reproduction
 from worker.check.search import Findings
 
 SUPPORTED, ANOTHER_IS_BETTER, TOO_WEAK = 0, 1, 3  # 2 is a command that was not understood
@@ -29,9 +30,9 @@ class Verdict:
     checked: dict[str, Any]  # for the card
 
 
-def exit_code_of(findings: Findings) -> int:
+def exit_code_of(findings: Findings, known: Reproduction | None) -> int:
     """What the evidence amounts to."""
-    if findings.best is not findings.declared:
+    if findings.best is not findings.declared or (known and not known.exact):
         return ANOTHER_IS_BETTER
     if not works(findings.declared) or too_few(findings.declared):
         return TOO_WEAK
@@ -50,10 +51,12 @@ def too_few(evidence: Evidence) -> list[str]:
     return [ids[label] for label in seen if counts[label] < ENOUGH_PHOTOS or len(seen) == 1]
 
 
-def checked_entry(findings: Findings, measured: Calibration, found: LabelledPhotos) -> dict[str, Any]:
+def checked_entry(
+    findings: Findings, measured: Calibration, found: LabelledPhotos, known: Reproduction | None
+) -> dict[str, Any]:
     """What goes into the card's [checked]."""
     declared, best = findings.declared, findings.best
-    code = exit_code_of(findings)
+    code = exit_code_of(findings, known)
     outcome = {SUPPORTED: "supported", ANOTHER_IS_BETTER: "another contract is clearly better", TOO_WEAK: "too weak"}
     entry: dict[str, Any] = {
         "at": datetime.now(UTC).date().isoformat(),
@@ -63,6 +66,12 @@ def checked_entry(findings: Findings, measured: Calibration, found: LabelledPhot
         "balanced_accuracy": round(declared.balanced, 3),
         "expected_calibration_error": round(measured.error, 3),
     }
+    if known:
+        entry["contracts"] = max(entry["contracts"], known.tried)
+        entry["recorded_answers"] = known.photos
+        entry["recorded_shift"] = float(f"{known.declared_shift:.2g}")
+    if known and not known.exact:
+        entry["contract"] = "recorded answers are not given again"
     if found.missing:
         entry["without_photos"] = found.missing
     if best is not declared:

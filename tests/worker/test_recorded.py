@@ -1,0 +1,163 @@
+"""Answers that the author's code recorded tell exactly how the model has to be fed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.cards import Card, check_card
+from shared.errors import OperatorError
+from shared.imagefile import open_image
+from tests.worker.check_model import LABELS, Proportional, take_photos, trained_card
+from worker.check import Verdict, run_check
+from worker.preprocessing import preprocess_image_for_prediction
+from worker.registry import ServedModel
+
+_TRAINED = trained_card(interpolation="bicubic", antialias=False)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty of each class; some are JPEGs that lie on their side, some higher than wide."""
+    folder = take_photos(tmp_path_factory.mktemp("photos"), 20)
+    for number, file in enumerate(sorted(folder.rglob("*.png"))):
+        with Image.open(file) as image:
+            exif = image.getexif()
+            exif[0x0112] = 6
+            if number % 3 == 0:
+                image.transpose(Image.Transpose.ROTATE_90).save(file.with_suffix(".jpg"), quality=95, exif=exif)
+            elif number % 3 == 1:
+                image.resize((40, 60)).save(file)
+        if number % 3 == 0:
+            file.unlink()
+    return folder
+
+
+def _record(photos: Path, to: Path, fed: Card, every: int = 1, prefix: str = "") -> Path:
+    """What the model answers when it is fed so."""
+    answers = {}
+    for file in sorted(photos.rglob("*.[pj]*g"))[::every]:
+        with open_image(file) as image:
+            seen = preprocess_image_for_prediction(image, fed)
+        answers[f"{prefix}{file.parent.name}/{file.name}"] = Proportional(_TRAINED).predict(seen[None])[0].tolist()
+    to.write_text(json.dumps(answers))
+    return to
+
+
+def _check(photos: Path, recorded: Path, **declared: Any) -> Verdict:
+    model = ServedModel("leaf", check_card(replace(_TRAINED, **declared)), Proportional(_TRAINED))
+    return run_check(model, photos, picture=None, report=None, show=lambda *_: None, recorded=recorded)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lines"),
+    [
+        ({}, []),
+        ({"interpolation": "bilinear"}, ['interpolation = "bicubic"']),
+        ({"interpolation": "lanczos"}, ['interpolation = "bicubic"']),
+        ({"antialias": True}, ["antialias = false"]),
+        ({"jpeg_decoder": "tensorflow"}, ['jpeg_decoder = "pillow"']),
+        ({"exif": "ignore"}, ['exif = "apply"']),
+        ({"fit": "crop"}, ['fit = "stretch"']),
+        ({"color_order": "BGR"}, ['color_order = "RGB"']),
+        (
+            {"scale": "imagenet", "interpolation": "box", "antialias": True, "exif": "ignore"},
+            ['scale = "-1..1"', 'interpolation = "bicubic"', "antialias = false", 'exif = "apply"'],
+        ),
+    ],
+    ids=str,
+)
+def test_every_error_that_moves_a_number_is_found(
+    photos: Path, tmp_path: Path, wrong: dict[str, Any], lines: list[str]
+) -> None:
+    verdict = _check(photos, _record(photos, tmp_path / "answers.json", _TRAINED, 8), **wrong)
+    assert verdict.lines == lines
+    assert verdict.exit_code == (1 if lines else 0)
+    assert verdict.checked["recorded_answers"] == 10
+    assert (verdict.checked["recorded_shift"] > 0.001) == bool(lines)
+    told = next(sentence for sentence in verdict.sentences if sentence.startswith("The recorded answers to 10 photos"))
+    assert ("As declared they are up to" in told) == bool(lines)
+
+
+def test_labels_in_another_order_are_found_beside_them(photos: Path, tmp_path: Path) -> None:
+    recorded = _record(photos, tmp_path / "answers.json", _TRAINED, 4)
+    verdict = _check(photos, recorded, labels=(LABELS[1], LABELS[0], *LABELS[2:]), interpolation="bilinear")
+    assert verdict.lines == [
+        'interpolation = "bicubic"',
+        'the [[labels]] in this order: "healthy", "powdery_mildew", "rust", "not_leaf"',
+    ]
+    assert any("look swapped" in sentence for sentence in verdict.sentences)
+
+
+def test_recorded_answers_that_contradict_the_labelled_photos_are_not_believed(photos: Path, tmp_path: Path) -> None:
+    """The cell that predicts in many a notebook does not do what its training did."""
+    careless = replace(_TRAINED, color_order="BGR")
+    recorded = _record(photos, tmp_path / "answers.json", careless, 4)
+    for declared, lines in {"BGR": ['color_order = "RGB"'], "RGB": []}.items():
+        verdict = _check(photos, recorded, color_order=declared)
+        assert any("contradict the recorded answers" in sentence for sentence in verdict.sentences)
+        assert (verdict.exit_code, verdict.lines) == (len(lines), lines)
+
+
+def test_answers_that_no_contract_gives_are_never_called_fine(photos: Path, tmp_path: Path) -> None:
+    foreign = {f"{label}/1.png": [0.1, 0.2, 0.3, 0.4] for label in ("rust", "healthy")}
+    (tmp_path / "answers.json").write_text(json.dumps(foreign))
+    verdict = _check(photos, tmp_path / "answers.json")
+    assert (verdict.exit_code, verdict.lines) == (1, [])
+    assert verdict.checked["contract"] == "recorded answers are not given again"
+    assert "are given again under none of" in verdict.sentences[0]
+
+
+def test_what_the_photos_do_not_tell_apart_is_said(tmp_path: Path) -> None:
+    photos = take_photos(tmp_path / "photos", 20)
+    verdict = _check(photos, _record(photos, tmp_path / "answers.json", _TRAINED), jpeg_decoder="tensorflow")
+    assert verdict.exit_code == 0
+    assert any("give the same numbers with JPEG decoder pillow" in sentence for sentence in verdict.sentences)
+
+
+@pytest.mark.parametrize("prefix", ["/content/drive/photos/", "C:\\work\\", ""], ids=["colab", "windows", "below"])
+def test_photos_are_found_by_the_end_of_their_path(photos: Path, tmp_path: Path, prefix: str) -> None:
+    recorded = _record(photos, tmp_path / "answers.json", _TRAINED, 8, prefix)
+    if "\\" in prefix:
+        recorded.write_text(recorded.read_text().replace("/", "\\\\"))
+    assert _check(photos, recorded).checked["recorded_answers"] == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[", "cannot be read as JSON"),
+        ("[1]", "has to be a JSON object of photos and their answers"),
+        ("{}", "has to be a JSON object of photos and their answers"),
+        ('{"elsewhere.jpg": [1, 0, 0, 0]}', "none of its 1 photos lies in"),
+        ('{"1.png": [1, 0, 0, 0]}', "1.png may be any of"),
+        ('{"rust/1.png": [0.5, 0.5]}', "the answer to rust/1.png is none of leaf: The model gives 2 outputs"),
+        ('{"rust/1.png": [9, 9, 9, 9]}', "no probabilities that sum to 1"),
+        ('{"rust/1.png": ["a"]}', "It is no list of numbers"),
+        ('{"rust/1.png": null}', "the answer to rust/1.png is none of leaf"),
+        ('{"rust/1.png": {"rust": 1}}', "It is no list of numbers"),
+        ('{"": [1, 0, 0, 0]}', "none of its 1 photos lies in"),
+    ],
+    ids=range(11),
+)
+def test_a_file_that_holds_no_answers_is_refused_with_the_reason(
+    photos: Path, tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "answers.json").write_text(text)
+    with pytest.raises(OperatorError, match=sentence):
+        _check(photos, tmp_path / "answers.json")
+
+
+def test_the_photos_that_the_model_is_least_sure_of_are_taken(photos: Path, tmp_path: Path) -> None:
+    recorded = _record(photos, tmp_path / "answers.json", _TRAINED)
+    answers = json.loads(recorded.read_text())
+    sure = sorted(answers, key=lambda name: max(answers[name]))[24:]
+    for name in sure:
+        answers[name] = np.roll(answers[name], 1).tolist()  # of these nobody must ask
+    recorded.write_text(json.dumps(answers))
+    verdict = _check(photos, recorded)
+    assert (verdict.exit_code, verdict.checked["recorded_answers"]) == (0, 24)
