@@ -83,6 +83,13 @@ def test_every_error_that_moves_a_number_is_found(
     assert ("As declared they are up to" in told) == bool(lines)
 
 
+def test_what_hardly_moves_a_number_is_no_error(photos: Path, tmp_path: Path) -> None:
+    recorded = _record(photos, tmp_path / "answers.json", _TRAINED, 8)
+    verdict = _check(photos, recorded, scale="custom", mean=(127.5,) * 3, deviation=(127.6,) * 3)
+    assert (verdict.exit_code, verdict.lines) == (0, [])
+    assert 1e-6 < verdict.checked["recorded_shift"] < 1e-3
+
+
 def test_labels_in_another_order_are_found_beside_them(photos: Path, tmp_path: Path) -> None:
     recorded = _record(photos, tmp_path / "answers.json", _TRAINED, 4)
     verdict = _check(photos, recorded, labels=(LABELS[1], LABELS[0], *LABELS[2:]), interpolation="bilinear")
