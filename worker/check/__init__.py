@@ -15,10 +15,10 @@ from shared.errors import OperatorError
 from worker.check.answers import Answers, Show
 from worker.check.calibration import calibration
 from worker.check.contracts import Contract
-from worker.check.photos import find_photos
-from worker.check.recorded import read_recorded, reproduce
+from worker.check.photos import LabelledPhotos, find_photos
+from worker.check.recorded import Reproduction, read_recorded, reproduce
 from worker.check.report import write_report
-from worker.check.search import Search
+from worker.check.search import Findings, Search
 from worker.check.sentences import describe
 from worker.check.verdict import Verdict, checked_entry, exit_code_of
 from worker.registry import ServedModel
@@ -68,6 +68,20 @@ def run_check(
         lines=better.lines(declared) if better else [],
         checked=checked_entry(findings, measured, found, known),
     )
+    _write(verdict, findings, found, answers, known, picture=picture, report=report)
+    return verdict
+
+
+def _write(
+    verdict: Verdict,
+    findings: Findings,
+    found: LabelledPhotos,
+    answers: Answers,
+    known: Reproduction | None,
+    *,
+    picture: Path | None,
+    report: Path | None,
+) -> None:
     try:
         if report:
             write_report(report, verdict, findings, found, answers, known)
@@ -77,4 +91,3 @@ def run_check(
             draw(picture, findings, answers)
     except OSError as error:
         raise OperatorError(f"The findings cannot be written to {error.filename}: {error.strerror}.") from error
-    return verdict
