@@ -1,6 +1,7 @@
 """Answers that the author's code recorded tell exactly how the model has to be fed."""
 
 import json
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,17 @@ def test_photos_are_found_by_the_end_of_their_path(photos: Path, tmp_path: Path,
     if "\\" in prefix:
         recorded.write_text(recorded.read_text().replace("/", "\\\\"))
     assert _check(photos, recorded).checked["recorded_answers"] == 10
+
+
+def test_accents_are_the_same_however_a_machine_writes_them(tmp_path: Path) -> None:
+    take_photos(tmp_path / "photos", 20)
+    for folder, name in {"rust": "hoja de café.png", "healthy": "hoja de café.png"}.items():
+        (tmp_path / "photos" / folder / "3.png").rename(tmp_path / "photos" / folder / name)
+    recorded = _record(tmp_path / "photos" / "rust", tmp_path / "answers.json", _TRAINED)
+    names = {unicodedata.normalize("NFD", name): [row] for name, row in json.loads(recorded.read_text()).items()}
+    recorded.write_text(json.dumps({name: row for name, row in names.items() if "hoja" in name}))
+    verdict = _check(tmp_path / "photos", recorded)
+    assert (verdict.exit_code, verdict.checked["recorded_answers"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

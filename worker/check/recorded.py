@@ -4,6 +4,7 @@ Labels tell which contract is likelier. Recorded answers tell which it was: unde
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -89,7 +90,7 @@ def read_recorded(file: Path, images: Path, card: Card) -> Recorded:
         if not (path := _find(name, places, images)):
             continue
         try:
-            row = class_probabilities(np.asarray(outputs, np.float32), card)
+            row = class_probabilities(np.asarray(outputs, np.float32).ravel(), card)
         except (ModelFault, TypeError, ValueError, OverflowError) as error:
             why = error.detail if isinstance(error, ModelFault) else "It is no list of numbers."
             raise OperatorError(
@@ -194,20 +195,25 @@ def _by_name(images: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(images.rglob("*")):
         if path.is_file():
-            found.setdefault(path.name, []).append(path)
+            found.setdefault(_parts(path.name)[-1], []).append(path)
     return found
 
 
 def _find(name: str, places: dict[str, list[Path]], images: Path) -> Path | None:
     """The one photo whose path ends like this; notebooks name photos by other folders than the one that is here."""
-    wanted = PurePosixPath(name.replace("\\", "/")).parts
+    wanted = _parts(name)
     found = places.get(wanted[-1], []) if wanted else []
     if len(found) < 2:
         return found[0] if found else None
-    alike = [_common(path.parts, wanted) for path in found]
+    alike = [_common(_parts(str(path)), wanted) for path in found]
     if alike.count(max(alike)) > 1:
         raise OperatorError(f"{name} may be any of {len(found)} photos in {images}: name it with its folder.")
     return found[alike.index(max(alike))]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and name, as Windows separates them, too; macOS takes accents apart."""
+    return PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).parts
 
 
 def _common(path: tuple[str, ...], wanted: tuple[str, ...]) -> int:
