@@ -16,8 +16,9 @@ from worker.check.answers import Answers, Show
 from worker.check.calibration import calibration
 from worker.check.contracts import Contract
 from worker.check.photos import LabelledPhotos, find_photos
-from worker.check.recorded import Reproduction, read_recorded, reproduce
+from worker.check.recorded import read_recorded
 from worker.check.report import write_report
+from worker.check.reproduction import Reproduction, reproduce
 from worker.check.search import Findings, Search
 from worker.check.sentences import describe
 from worker.check.verdict import Verdict, checked_entry, exit_code_of

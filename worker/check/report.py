@@ -8,7 +8,7 @@ from worker.check.answers import Answers
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, compare
 from worker.check.photos import LabelledPhotos
-from worker.check.recorded import Reproduction
+from worker.check.reproduction import Reproduction
 from worker.check.search import Findings
 from worker.check.verdict import Verdict
 

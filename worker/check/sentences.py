@@ -10,7 +10,7 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import RESHAPED, TRANSPOSED, Contract
 from worker.check.evidence import Evidence, alike, compare, read_with
 from worker.check.photos import LabelledPhotos
-from worker.check.recorded import Reproduction
+from worker.check.reproduction import Reproduction
 from worker.check.search import TOO_SURE, Findings
 from worker.check.verdict import ENOUGH_PHOTOS, too_few, works
 

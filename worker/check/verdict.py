@@ -10,7 +10,7 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, p_of_chance
 from worker.check.photos import LabelledPhotos
-from worker.check.recorded import Reproduction
+from worker.check.reproduction import Reproduction
 from worker.check.search import Findings
 
 SUPPORTED, ANOTHER_IS_BETTER, TOO_WEAK = 0, 1, 3  # 2 is a command that was not understood
