@@ -59,7 +59,7 @@ def run_check(
     answers = Answers(model, found.photos, show, swapped)
     answers.plan(len(found.photos))
     answers.first(declared)
-    findings = Search(answers, declared).run(known.contract if known and known.exact else declared)
+    findings = Search(answers, declared).run(known.contract if known and known.near else None)
     measured = calibration(findings.declared)
     better = findings.best.contract if findings.best is not findings.declared else None
     verdict = Verdict(

@@ -60,8 +60,7 @@ class Contract:
     def geometry(self) -> tuple[Any, ...]:
         """All that decides which pixels it sees, whatever numbers are made of them."""
         card = self.card
-        antialias = card.antialias or card.interpolation == "nearest"  # which has nothing to average
-        return (card.interpolation, antialias, card.fit, card.exif, card.jpeg_decoder, self.layout)
+        return (card.interpolation, card.antialias, card.fit, card.exif, card.jpeg_decoder, self.layout)
 
     def value(self, entry: str) -> str:
         """What the contract says of an entry, for people."""
@@ -70,8 +69,8 @@ class Contract:
             return _LAYOUTS[self.layout]
         if entry == "scale":
             return _scale_name(card)
-        if entry == "antialias":  # nearest has nothing to average
-            return "on" if card.antialias or card.interpolation == "nearest" else "off"
+        if entry == "antialias":
+            return "on" if card.antialias else "off"
         if entry == "labels":
             return ", ".join(card.label_ids)
         return str(getattr(card, entry))

@@ -24,6 +24,8 @@ MOVED_BY_CHANCE: Final = 0.01
 # that knows little mixes some labels up more often than not (seen: 0.2 by the old, 0.5 by the new name)
 _MOSTLY: Final = 0.6
 _CONFIDENCE: Final = 1.96
+# of a class: with so many each planted error of scale, colour and labels was found; of the resize filters not each
+ENOUGH_PHOTOS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,13 @@ def p_of_chance(evidence: Evidence) -> float:
     reached = float((weights * (answers == truth)).sum())
     lucky = sum((weights * (random.permutation(answers) == truth)).sum() >= reached - 1e-9 for _ in range(_SHUFFLES))
     return float(1 + lucky) / (1 + _SHUFFLES)
+
+
+def too_few(evidence: Evidence) -> list[str]:
+    """The labels with photos, but not enough of them; all of them where there is but one."""
+    ids, counts = evidence.contract.card.label_ids, np.bincount(evidence.truth, minlength=1)
+    seen = np.flatnonzero(counts)
+    return [ids[label] for label in seen if counts[label] < ENOUGH_PHOTOS or len(seen) == 1]
 
 
 def with_labels_moved(evidence: Evidence) -> Evidence | None:

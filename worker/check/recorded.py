@@ -23,6 +23,7 @@ class Recorded:
 
     photos: list[Photo]
     probabilities: Floats
+    absent: int  # answers whose photos are not here
 
 
 def read_recorded(file: Path, images: Path, card: Card) -> Recorded:
@@ -35,30 +36,39 @@ def read_recorded(file: Path, images: Path, card: Card) -> Recorded:
     Raises:
         OperatorError: it is no such file, or not of these photos and this model.
     """
-    rows, places = _read(file), _by_name(images)
-    photos, probabilities = [], []
+    rows, places = _read(file), _places(images)
+    found: dict[Path, Floats] = {}
     for name, outputs in rows.items():
         if not (path := _find(name, places, images)):
             continue
-        try:
-            row = class_probabilities(np.asarray(outputs, np.float32).ravel(), card)
-        except (ModelFault, TypeError, ValueError, OverflowError) as error:
-            why = error.detail if isinstance(error, ModelFault) else "It is no list of numbers."
-            raise OperatorError(
-                f"{file}: the answer to {name} is none of {card.name}: {why} Record what model.predict gave, as it is."
-            ) from error
-        photos.append(Photo(path, 0))
-        probabilities.append(row)
-    if not photos:
-        raise OperatorError(f"{file}: none of its {len(rows)} photos lies in {images}; {next(iter(rows))!r} does not.")
-    unsure = np.argsort([row.max() for row in probabilities], kind="stable")[:_MOST]
-    return Recorded([photos[place] for place in unsure], np.array([probabilities[place] for place in unsure]))
+        if path in found:
+            raise OperatorError(f"{file} has two answers for {path}, one of them called {name}: leave one.")
+        found[path] = _probabilities(outputs, card, f"{file}: the answer to {name}")
+    if not found:
+        raise OperatorError(
+            f"{file}: none of its {len(rows)} photos lies in {images}. Name them by where they lie there, such as "
+            f"rust/1.jpg; {next(iter(rows))!r} does not."
+        )
+    unsure = sorted(found, key=lambda path: float(found[path].max()))[:_MOST]
+    probabilities = np.array([found[path] for path in unsure])
+    return Recorded([Photo(path, 0) for path in unsure], probabilities, len(rows) - len(found))
 
 
-def _read(file: Path) -> dict[str, list[float]]:
+def _probabilities(outputs: object, card: Card, what: str) -> Floats:
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with np.errstate(over="ignore"):
+            return class_probabilities(np.asarray(outputs, np.float32).ravel(), card).astype(np.float64)
+    except (ModelFault, TypeError, ValueError, OverflowError) as error:
+        raise OperatorError(
+            f"{what} is none of {card.name}, which has {len(card.labels)} labels and gives {card.activation}: record "
+            "what model.predict gave, as it is."
+        ) from error
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise OperatorError(f"{file} cannot be read as JSON: {error}.") from error
     if not isinstance(rows, dict) or not rows:
         raise OperatorError(
@@ -67,32 +77,24 @@ def _read(file: Path) -> dict[str, list[float]]:
     return rows
 
 
-def _by_name(images: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for path in sorted(images.rglob("*")):
-        if path.is_file():
-            found.setdefault(_parts(path.name)[-1], []).append(path)
-    return found
+def _places(images: Path) -> dict[tuple[str, ...], Path]:
+    """Every file by the parts of its path below the folder; folders may be links."""
+    paths = [path for entry in sorted(images.iterdir()) for path in (entry, *sorted(entry.rglob("*")))]
+    return {_parts(str(path.relative_to(images))): path for path in paths if path.is_file()}
 
 
-def _find(name: str, places: dict[str, list[Path]], images: Path) -> Path | None:
-    """The one photo whose path ends like this; notebooks name photos by other folders than the one that is here."""
+def _find(name: str, places: dict[tuple[str, ...], Path], images: Path) -> Path | None:
+    """The photo that is called so, whatever folder the notebook had above `images`, or by its name alone."""
     wanted = _parts(name)
-    found = places.get(wanted[-1], []) if wanted else []
-    if len(found) < 2:
-        return found[0] if found else None
-    alike = [_common(_parts(str(path)), wanted) for path in found]
-    if alike.count(max(alike)) > 1:
-        raise OperatorError(f"{name} may be any of {len(found)} photos in {images}: name it with its folder.")
-    return found[alike.index(max(alike))]
+    for start in range(len(wanted)):
+        if path := places.get(wanted[start:]):
+            return path
+    alike = [path for place, path in places.items() if wanted and place[-len(wanted) :] == wanted]
+    if len(alike) > 1:
+        raise OperatorError(f"{name} may be any of {len(alike)} photos in {images}: name it with its folder.")
+    return alike[0] if alike else None
 
 
 def _parts(name: str) -> tuple[str, ...]:
     """Folders and name, as Windows separates them, too; macOS takes accents apart."""
     return PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).parts
-
-
-def _common(path: tuple[str, ...], wanted: tuple[str, ...]) -> int:
-    """How many parts agree, from the end."""
-    pairs = list(zip(reversed(path), reversed(wanted), strict=False))
-    return next((place for place, (one, other) in enumerate(pairs) if one != other), len(pairs))

@@ -20,6 +20,7 @@ from worker.check.evidence import (
     gather,
     p_of_chance,
     read_with,
+    too_few,
     with_labels_moved,
 )
 
@@ -61,23 +62,37 @@ class Search:
         self._seen: set[tuple[object, ...]] = set()
         self._screened_out: list[Contract] = []
 
-    def run(self, start: Contract) -> Findings:
+    def run(self, recorded: Contract | None) -> Findings:
         """Tries the plausible contracts.
 
         Args:
-            start: what others have to be clearly better than; the declared one, or what recorded answers told.
+            recorded: the contract that recorded answers told, which stands unless enough labelled photos clearly
+                support another one.
         """
-        turned = self._answers.turned
-        contracts = value_contracts(start, swappable=self._answers.swapped is not None, turned=turned)
-        feedings = {one.feeding for one in contracts}
-        new = [one for one in geometry_contracts(start, turned=turned) if one.feeding not in feedings]
-        self._answers.plan(self._cost(len(contracts)) + self._cost(len(new)))
-        declared = best = self._on_all([self._declared], "as declared")[0]
-        if start.feeding != self._declared.feeding:
+        declared = start = self._on_all([self._declared], "as declared")[0]
+        if recorded and recorded.feeding != self._declared.feeding:
             self._answers.plan(len(self._all))
-            best = self._on_all([start], "as recorded")[0]
+            start = self._on_all([recorded], "as recorded")[0]
+        if recorded and too_few(start):
+            return self._findings(declared, self._better(start, [start], 1))
+        best = self._improved(start)
+        if start is not declared and best.contract.feeding != start.contract.feeding:
+            best = self._improved(declared)  # what recorded them did is no hint then
+        return self._findings(declared, best)
+
+    def _findings(self, declared: Evidence, best: Evidence) -> Findings:
+        return Findings(declared, best, list(self._known.values()), self._screened_out)
+
+    def _improved(self, start: Evidence) -> Evidence:
+        """What the photos support clearly better than this; itself, if they support nothing better."""
+        self._seen = set()
+        turned = self._answers.turned
+        contracts = value_contracts(start.contract, swappable=self._answers.swapped is not None, turned=turned)
+        feedings = {one.feeding for one in contracts}
+        new = [one for one in geometry_contracts(start.contract, turned=turned) if one.feeding not in feedings]
+        self._answers.plan(self._cost(len(contracts)) + self._cost(len(new)))
         values = self._round(contracts, "scale, colour and label order")
-        best = self._better(best, [best, *values], len(contracts))
+        best = self._better(start, [start, *values], len(contracts))
         for _ in range(_ROUNDS):
             geometry = geometry_contracts(best.contract, turned=turned)
             new = [one for one in geometry if one.feeding not in self._seen]
@@ -85,7 +100,7 @@ class Search:
             if better is best:
                 break
             best = better
-        return Findings(declared, best, list(self._known.values()), self._screened_out)
+        return best
 
     def _better(self, than: Evidence, candidates: list[Evidence], tried: int) -> Evidence:
         """The best supported of those that are clearly better; `than` itself if there is none.

@@ -8,11 +8,11 @@ import numpy as np
 from worker.check.answers import Answers
 from worker.check.calibration import Calibration
 from worker.check.contracts import RESHAPED, TRANSPOSED, Contract
-from worker.check.evidence import Evidence, alike, compare, read_with
+from worker.check.evidence import ENOUGH_PHOTOS, Evidence, alike, compare, read_with, too_few
 from worker.check.photos import LabelledPhotos
 from worker.check.reproduction import Reproduction
 from worker.check.search import TOO_SURE, Findings
-from worker.check.verdict import ENOUGH_PHOTOS, too_few, works
+from worker.check.verdict import works
 
 _TIMES_MAX: Final = 1_000_000  # beyond it nobody counts
 _NAMED: Final = 5  # of a list of files; the rest is counted
@@ -82,17 +82,20 @@ def _declared(findings: Findings, answers: Answers) -> Iterator[str]:
 
 def _contract(findings: Findings, known: Reproduction | None) -> Iterator[str]:
     declared, best = findings.declared, findings.best
-    if known and known.exact and best.contract.feeding == known.contract.feeding:
+    if known and known.near and best.contract.feeding == known.contract.feeding:
         yield from _moved_labels(findings)
+        yield from _no_card_says(best.contract)
         yield from _hopeless(best)
         yield f"Fed like that, the photos are answered with a balanced accuracy of {best.balanced:.2f}."
         return
-    if known and known.exact:
+    if known and known.near:
         yield (
             "The labelled photos contradict the recorded answers: the code that recorded them feeds the model "
             "otherwise than its training did."
         )
     yield from _supported(findings) if best is declared else _better(findings)
+    if known and not known.near and best is not declared:
+        yield "But this does not give the recorded answers either."
 
 
 def _hopeless(evidence: Evidence) -> Iterator[str]:
@@ -126,10 +129,14 @@ def _better(findings: Findings) -> Iterator[str]:
             without = _only_without(findings, entries)
             yield f"{question}: the photos support {new} ({best.balanced:.2f}) over {old} as declared ({without:.2f})."
             yield from _not_told_apart(findings, question, entries)
-    if best.contract.layout in (TRANSPOSED, RESHAPED):
+    yield from _no_card_says(best.contract)
+
+
+def _no_card_says(contract: Contract) -> Iterator[str]:
+    if contract.layout in (TRANSPOSED, RESHAPED):
         yield (
-            f"The model wants its pictures {best.contract.value('layout')}, which no card can say: put that in front "
-            "of it as a layer (Permute or Reshape), or train it anew."
+            f"The model wants its pictures {contract.value('layout')}, which no card can say: put that in front of it "
+            "as a layer (Permute or Reshape), or train it anew."
         )
 
 
@@ -221,8 +228,9 @@ def _only_without(findings: Findings, entries: tuple[str, ...]) -> float:
 def _values(contract: Contract, entries: tuple[str, ...]) -> str:
     if "antialias" not in entries:
         return contract.value(*entries)
-    how = contract.card.interpolation
-    return how if how == "nearest" else f"{how} with antialias {contract.value('antialias')}"
+    card = contract.card
+    plain = card.interpolation == "nearest" and card.antialias  # which has nothing to average
+    return card.interpolation if plain else f"{card.interpolation} with antialias {contract.value('antialias')}"
 
 
 def _indistinct(best: Evidence, other: Evidence) -> bool:

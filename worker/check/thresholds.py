@@ -12,9 +12,9 @@ from shared.errors import OperatorError
 from worker.check.answers import Answers, Show
 from worker.check.calibration import calibration
 from worker.check.contracts import Contract
-from worker.check.evidence import Evidence, Floats, gather
+from worker.check.evidence import ENOUGH_PHOTOS, Evidence, Floats, gather, too_few
 from worker.check.photos import find_photos
-from worker.check.verdict import ENOUGH_PHOTOS, too_few, works
+from worker.check.verdict import works
 from worker.interpretation import calibrated
 from worker.registry import ServedModel
 

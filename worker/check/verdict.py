@@ -4,18 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import numpy as np
-
 from worker.check.calibration import Calibration
 from worker.check.contracts import Contract
-from worker.check.evidence import Evidence, p_of_chance
+from worker.check.evidence import Evidence, p_of_chance, too_few
 from worker.check.photos import LabelledPhotos
 from worker.check.reproduction import Reproduction
 from worker.check.search import Findings
 
 SUPPORTED, ANOTHER_IS_BETTER, TOO_WEAK = 0, 1, 3  # 2 is a command that was not understood
-# of a class: with so many each planted error of scale, colour and labels was found; of the resize filters not each
-ENOUGH_PHOTOS: Final = 20
 _CHANCE: Final = 0.01
 
 
@@ -32,7 +28,7 @@ class Verdict:
 
 def exit_code_of(findings: Findings, known: Reproduction | None) -> int:
     """What the evidence amounts to."""
-    if findings.best is not findings.declared or (known and not known.exact):
+    if findings.best is not findings.declared or (known and not known.near):
         return ANOTHER_IS_BETTER
     if not works(findings.declared) or too_few(findings.declared):
         return TOO_WEAK
@@ -42,13 +38,6 @@ def exit_code_of(findings: Findings, known: Reproduction | None) -> int:
 def works(evidence: Evidence) -> bool:
     """Whether the answers are better than chance."""
     return p_of_chance(evidence) < _CHANCE
-
-
-def too_few(evidence: Evidence) -> list[str]:
-    """The labels with photos, but not enough of them; all of them where there is but one."""
-    ids, counts = evidence.contract.card.label_ids, np.bincount(evidence.truth, minlength=1)
-    seen = np.flatnonzero(counts)
-    return [ids[label] for label in seen if counts[label] < ENOUGH_PHOTOS or len(seen) == 1]
 
 
 def checked_entry(
@@ -70,7 +59,7 @@ def checked_entry(
         entry["contracts"] = max(entry["contracts"], known.tried)
         entry["recorded_answers"] = known.photos
         entry["recorded_shift"] = float(f"{known.declared_shift:.2g}")
-    if known and not known.exact:
+    if known and not known.near:
         entry["contract"] = "recorded answers are not given again"
     if found.missing:
         entry["without_photos"] = found.missing
