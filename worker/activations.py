@@ -27,9 +27,10 @@ def require_activation(declared: str, facts: ModelFacts) -> None:
     if found in (declared, "other") or (found, declared) == ("linear", "logits"):
         return
     if found == "linear":
+        regression = " A regression, whose number stands for no class, cannot be served." if count == 1 else ""
         raise OperatorError(
             f"The model ends without an activation, so its outputs are raw numbers and not what {declared} gives: set "
-            'activation = "logits" (MODEL_ACTIVATION=logits), if training computed its loss from_logits.'
+            f'activation = "logits" (MODEL_ACTIVATION=logits), if training computed its loss from_logits.{regression}'
         )
     if declared == "logits":
         raise OperatorError(f"The activation is said to be logits, but the model itself ends in {found}: say {found}.")

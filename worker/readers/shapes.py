@@ -34,7 +34,10 @@ def require_class_outputs(outputs: Sequence[tuple[str, Shape]]) -> int:
     """
     gives = "a classifier gives one list of numbers, (N, classes)"
     if len(outputs) != 1:
-        raise Unreadable(f"it has {len(outputs)} outputs, {_listed(outputs)}: {gives}")
+        raise Unreadable(
+            f"it has {len(outputs)} outputs, {_listed(outputs)}: {gives}; if one of them is that, save "
+            "keras.Model(model.input, that output)"
+        )
     ((name, shape),) = outputs
     if shape is None or len(shape) < 2 or shape[-1] is None or any(size != 1 for size in shape[1:-1]):
         raise Unreadable(f"its output {name} is {_text(shape)}: {gives}")
