@@ -65,7 +65,7 @@ class Reproduction:
                 "No contract gives them exactly: the author's code resizes with another library, computes in float16, "
                 "or does something that no card says."
             )
-        if self.alike:
+        if exact and self.alike:
             yield (
                 f"These photos give the same numbers with {', '.join(self.alike[:_NAMED])}: to tell, add photos of "
                 "other sizes and formats, and such that the model is unsure of."
