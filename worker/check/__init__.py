@@ -18,7 +18,7 @@ from worker.check.contracts import Contract
 from worker.check.photos import LabelledPhotos, find_photos
 from worker.check.recorded import read_recorded
 from worker.check.report import write_report
-from worker.check.reproduction import Reproduction, reproduce
+from worker.check.reproduction import reproduce
 from worker.check.search import Findings, Search
 from worker.check.sentences import describe
 from worker.check.verdict import Verdict, checked_entry, exit_code_of
@@ -59,17 +59,17 @@ def run_check(
     answers = Answers(model, found.photos, show, swapped)
     answers.plan(len(found.photos))
     answers.first(declared)
-    findings = Search(answers, declared).run(known.contract if known and known.near else None)
+    findings = Search(answers, declared).run(known)
     measured = calibration(findings.declared)
     better = findings.best.contract if findings.best is not findings.declared else None
     verdict = Verdict(
         clearly_better=better,
-        exit_code=exit_code_of(findings, known),
-        sentences=describe(findings, found, answers, measured, known),
+        exit_code=exit_code_of(findings),
+        sentences=describe(findings, found, answers, measured),
         lines=better.lines(declared) if better else [],
-        checked=checked_entry(findings, measured, found, known),
+        checked=checked_entry(findings, measured, found),
     )
-    _write(verdict, findings, found, answers, known, picture=picture, report=report)
+    _write(verdict, findings, found, answers, picture=picture, report=report)
     return verdict
 
 
@@ -78,14 +78,13 @@ def _write(
     findings: Findings,
     found: LabelledPhotos,
     answers: Answers,
-    known: Reproduction | None,
     *,
     picture: Path | None,
     report: Path | None,
 ) -> None:
     try:
         if report:
-            write_report(report, verdict, findings, found, answers, known)
+            write_report(report, verdict, findings, found, answers)
         if picture:
             from worker.check.picture import draw  # matplotlib takes a second
 

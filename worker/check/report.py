@@ -8,21 +8,13 @@ from worker.check.answers import Answers
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, compare
 from worker.check.photos import LabelledPhotos
-from worker.check.reproduction import Reproduction
 from worker.check.search import Findings
 from worker.check.verdict import Verdict
 
 
-def write_report(
-    path: Path,
-    verdict: Verdict,
-    findings: Findings,
-    found: LabelledPhotos,
-    answers: Answers,
-    known: Reproduction | None,
-) -> None:
+def write_report(path: Path, verdict: Verdict, findings: Findings, found: LabelledPhotos, answers: Answers) -> None:
     """Writes everything that was found."""
-    declared = findings.declared
+    declared, known = findings.declared, findings.known
     document = {
         "exit_code": verdict.exit_code,
         "sentences": verdict.sentences,

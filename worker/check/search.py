@@ -23,6 +23,7 @@ from worker.check.evidence import (
     too_few,
     with_labels_moved,
 )
+from worker.check.reproduction import Reproduction
 
 _PATIENCE_SECONDS: Final = 300.0  # a round that would take longer begins with a part of the photos
 _SCREEN_PER_CLASS: Final = 8  # with fewer the right contract might be missed
@@ -47,6 +48,7 @@ class Findings:
     best: Evidence  # the declared one, unless another is clearly better
     tried: list[Evidence]  # on all photos, the declared one first
     screened_out: list[Contract] = field(default_factory=list)  # on a part of them
+    known: Reproduction | None = None  # what recorded answers told, where there are any
 
 
 class Search:
@@ -62,26 +64,27 @@ class Search:
         self._seen: set[tuple[object, ...]] = set()
         self._screened_out: list[Contract] = []
 
-    def run(self, recorded: Contract | None) -> Findings:
+    def run(self, known: Reproduction | None) -> Findings:
         """Tries the plausible contracts.
 
         Args:
-            recorded: the contract that recorded answers told, which stands unless enough labelled photos clearly
-                support another one.
+            known: what recorded answers told; their contract stands unless enough labelled photos clearly support
+                another one.
         """
+        recorded = known.contract if known and known.near else None
         declared = start = self._on_all([self._declared], "as declared")[0]
         if recorded and recorded.feeding != self._declared.feeding:
             self._answers.plan(len(self._all))
             start = self._on_all([recorded], "as recorded")[0]
         if recorded and too_few(start):
-            return self._findings(declared, self._better(start, [start], 1))
+            return self._findings(declared, self._better(start, [start], 1), known)
         best = self._improved(start)
         if start is not declared and best.contract.feeding != start.contract.feeding:
             best = self._improved(declared)  # what recorded them did is no hint then
-        return self._findings(declared, best)
+        return self._findings(declared, best, known)
 
-    def _findings(self, declared: Evidence, best: Evidence) -> Findings:
-        return Findings(declared, best, list(self._known.values()), self._screened_out)
+    def _findings(self, declared: Evidence, best: Evidence, known: Reproduction | None) -> Findings:
+        return Findings(declared, best, list(self._known.values()), self._screened_out, known)
 
     def _improved(self, start: Evidence) -> Evidence:
         """What the photos support clearly better than this; itself, if they support nothing better."""

@@ -10,7 +10,6 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import RESHAPED, TRANSPOSED, Contract
 from worker.check.evidence import ENOUGH_PHOTOS, Evidence, alike, compare, read_with, too_few
 from worker.check.photos import LabelledPhotos
-from worker.check.reproduction import Reproduction
 from worker.check.search import TOO_SURE, Findings
 from worker.check.verdict import works
 
@@ -29,19 +28,13 @@ _QUESTIONS: Final = {
 }
 
 
-def describe(
-    findings: Findings,
-    found: LabelledPhotos,
-    answers: Answers,
-    measured: Calibration,
-    known: Reproduction | None,
-) -> list[str]:
+def describe(findings: Findings, found: LabelledPhotos, answers: Answers, measured: Calibration) -> list[str]:
     """All there is to say, the photos first."""
     return [
         *_photos(found, answers),
-        *(known.told(findings.declared.contract) if known else ()),
+        *(findings.known.told(findings.declared.contract) if findings.known else ()),
         *_declared(findings, answers),
-        *_contract(findings, known),
+        *_contract(findings),
         *_strength(findings, found),
         *_probabilities(findings, measured),
     ]
@@ -80,8 +73,8 @@ def _declared(findings: Findings, answers: Answers) -> Iterator[str]:
         yield f"{answers.faults} answers under the contracts tried could not be read: {answers.fault}"
 
 
-def _contract(findings: Findings, known: Reproduction | None) -> Iterator[str]:
-    declared, best = findings.declared, findings.best
+def _contract(findings: Findings) -> Iterator[str]:
+    declared, best, known = findings.declared, findings.best, findings.known
     if known and known.near and best.contract.feeding == known.contract.feeding:
         yield from _moved_labels(findings)
         yield from _no_card_says(best.contract)

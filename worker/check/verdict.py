@@ -8,7 +8,6 @@ from worker.check.calibration import Calibration
 from worker.check.contracts import Contract
 from worker.check.evidence import Evidence, p_of_chance, too_few
 from worker.check.photos import LabelledPhotos
-from worker.check.reproduction import Reproduction
 from worker.check.search import Findings
 
 SUPPORTED, ANOTHER_IS_BETTER, TOO_WEAK = 0, 1, 3  # 2 is a command that was not understood
@@ -26,9 +25,9 @@ class Verdict:
     checked: dict[str, Any]  # for the card
 
 
-def exit_code_of(findings: Findings, known: Reproduction | None) -> int:
+def exit_code_of(findings: Findings) -> int:
     """What the evidence amounts to."""
-    if findings.best is not findings.declared or (known and not known.near):
+    if findings.best is not findings.declared or (findings.known and not findings.known.near):
         return ANOTHER_IS_BETTER
     if not works(findings.declared) or too_few(findings.declared):
         return TOO_WEAK
@@ -40,12 +39,10 @@ def works(evidence: Evidence) -> bool:
     return p_of_chance(evidence) < _CHANCE
 
 
-def checked_entry(
-    findings: Findings, measured: Calibration, found: LabelledPhotos, known: Reproduction | None
-) -> dict[str, Any]:
+def checked_entry(findings: Findings, measured: Calibration, found: LabelledPhotos) -> dict[str, Any]:
     """What goes into the card's [checked]."""
-    declared, best = findings.declared, findings.best
-    code = exit_code_of(findings, known)
+    declared, best, known = findings.declared, findings.best, findings.known
+    code = exit_code_of(findings)
     outcome = {SUPPORTED: "supported", ANOTHER_IS_BETTER: "another contract is clearly better", TOO_WEAK: "too weak"}
     entry: dict[str, Any] = {
         "at": datetime.now(UTC).date().isoformat(),
